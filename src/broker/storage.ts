@@ -1,0 +1,112 @@
+/**
+ * What the request handlers ask of the engine beneath them: topics, and one log per partition. The handlers know nothing of
+ * journals, segments or Raft; the engine (`engine.ts`) knows nothing of requests.
+ */
+import type { LeaderEpoch, NodeId, Offset, TopicId } from '../base/ids.ts'
+import type { Rope } from '../base/rope.ts'
+import type { KafkaErrorName } from '../wire/kafka-errors.ts'
+import type { BatchHeader } from '../wire/record-batch.ts'
+import type { TopicSettings } from './topic-settings.ts'
+
+export interface Storage {
+  readonly clusterId: string
+  readonly nodeId: NodeId
+  /** All topics, in order of name. */
+  topics(): readonly Topic[]
+  topicByName(name: string): Topic | undefined
+  topicById(id: TopicId): Topic | undefined
+  /** Resolves when the topic's partitions take requests; its outcome is the same for a retry. */
+  createTopic(spec: TopicSpec): Promise<CreateOutcome>
+  /** Resolves when the topic is gone from the metadata; its files go in the background. */
+  deleteTopic(id: TopicId): Promise<KafkaErrorName>
+  /** A block of producer ids nobody else ever gets. */
+  allocateProducerIds(): Promise<{ readonly first: number; readonly count: number }>
+}
+
+export interface TopicSpec {
+  readonly name: string
+  readonly partitions: number
+  readonly replicationFactor: number
+  /** Overrides as given by the client, already validated by `topic-settings.ts`. */
+  readonly configs: ReadonlyMap<string, string>
+}
+
+export type CreateOutcome =
+  | { readonly error: 'NONE'; readonly topic: Topic }
+  | { readonly error: Exclude<KafkaErrorName, 'NONE'>; readonly message: string }
+
+export interface Topic {
+  readonly id: TopicId
+  readonly name: string
+  readonly internal: boolean
+  readonly configs: ReadonlyMap<string, string>
+  readonly settings: TopicSettings
+  readonly partitions: readonly PartitionStore[]
+}
+
+export interface PartitionStore {
+  readonly topicId: TopicId
+  readonly index: number
+  readonly leader: NodeId
+  readonly leaderEpoch: LeaderEpoch
+  readonly replicas: readonly NodeId[]
+  readonly inSyncReplicas: readonly NodeId[]
+  readonly logStartOffset: Offset
+  /** Everything below is acknowledged durable and may be read. */
+  readonly highWatermark: Offset
+  /**
+   * Appends one batch whose header and CRC the handler has checked (`wire/validate-batch.ts`); sequence, epoch, space and
+   * the topic's state are checked here. Offsets are given out in the order of the calls. Resolves when the batch is as
+   * durable as `acks` and the topic ask for; the rope's bytes belong to the log from the call on.
+   */
+  append(batch: Batch, acks: Acks): Promise<AppendOutcome>
+  /** Reads whole batches from `from` on. At least one batch comes back, however large, when `minOne` is set and there is one. */
+  read(request: ReadRequest): Promise<ReadOutcome> | ReadOutcome
+  /** The first record whose timestamp is at least `timestampMs`, below the high watermark. */
+  findByTime(timestampMs: number): Promise<FoundRecord | null>
+  /** The record with the highest timestamp below the high watermark; the first of equals. */
+  findMaxTimestamp(): Promise<FoundRecord | null>
+  /** Moves the log start; resolves when the move is durable. */
+  deleteRecords(before: Offset): Promise<{ readonly error: KafkaErrorName; readonly logStartOffset: Offset }>
+  /** Calls back whenever there may be more to read, the log start moved, or the partition went away. Returns the unsubscriber. */
+  onChange(listener: () => void): () => void
+}
+
+/** 0: nobody waits. 1: this node's disk. -1: the acknowledgement quorum. */
+export type Acks = 0 | 1 | -1
+
+export interface Batch {
+  readonly header: BatchHeader
+  readonly bytes: Rope
+}
+
+export type AppendOutcome =
+  | {
+      readonly error: 'NONE'
+      readonly baseOffset: Offset
+      /** -1 when the topic keeps the producer's timestamps. */
+      readonly logAppendTimeMs: number
+      readonly logStartOffset: Offset
+    }
+  | { readonly error: Exclude<KafkaErrorName, 'NONE'>; readonly message: string }
+
+export interface ReadRequest {
+  readonly from: Offset
+  readonly bytesMax: number
+  readonly minOne: boolean
+}
+
+export interface ReadOutcome {
+  /** NONE, OFFSET_OUT_OF_RANGE, CORRUPT_MESSAGE, KAFKA_STORAGE_ERROR, UNKNOWN_TOPIC_OR_PARTITION (deleted meanwhile). */
+  readonly error: KafkaErrorName
+  /** Whole batches; the first may start below `from` (the client filters). Empty when `from` is the high watermark. */
+  readonly records: Rope
+  readonly highWatermark: Offset
+  readonly logStartOffset: Offset
+}
+
+export interface FoundRecord {
+  readonly offset: Offset
+  readonly timestampMs: number
+  readonly leaderEpoch: LeaderEpoch
+}

@@ -1,0 +1,21 @@
+/** The configs of one topic with their defaults applied, as the engine reads them on the hot path. */
+export interface TopicSettings {
+  readonly segmentBytes: number
+  readonly segmentMs: number
+  readonly segmentJitterMs: number
+  /** `tidelog.segment.records`: a roll after so many records; 0 for never. */
+  readonly segmentRecords: number
+  /** -1 for no limit. */
+  readonly retentionMs: number
+  /** -1 for no limit. */
+  readonly retentionBytes: number
+  readonly maxMessageBytes: number
+  readonly indexIntervalBytes: number
+  readonly timestampType: 'CreateTime' | 'LogAppendTime'
+  readonly timestampBeforeMaxMs: number
+  readonly timestampAfterMaxMs: number
+  readonly minInsyncReplicas: number
+  readonly fileDeleteDelayMs: number
+  /** `tidelog.flush`: `relaxed` acknowledges when a group is written, before its sync. */
+  readonly flush: 'sync' | 'relaxed'
+}
