@@ -1,0 +1,320 @@
+/**
+ * Reading the journal after a start. Only the exact next group at its exact position counts. Where it is missing, one
+ * question decides: does any later group exist? A later group is written only after the sync of the one before, so if one
+ * exists, what is missing was durable: corruption, reported and stepped over. If none exists, the missing group is a torn
+ * tail, was never acknowledged, and is cut.
+ */
+import { TidelogError } from '../base/errors.ts'
+import { ropeOf } from '../base/rope.ts'
+import type { Disk, DiskFile } from '../io/disk.ts'
+import { batchCrcMatches, batchHeaderBytes, readBatchHeader } from '../wire/record-batch.ts'
+import { type Identity, type JournalFile, journalFolder } from './journal-files.ts'
+import {
+  decodeEntryHeader,
+  decodeFileHeader,
+  decodeGroupHeader,
+  type EntryHeader,
+  entryCrcMatches,
+  entryHeaderBytes,
+  entryKinds,
+  type GroupHeader,
+  groupHeaderBytes,
+  sectorBytes,
+  toSector,
+} from './journal-format.ts'
+
+export interface FoundFiles {
+  /** Files of consecutive lives, the oldest first; the newest is where writing goes on. */
+  readonly live: JournalFile[]
+  /** Files whose life is over. */
+  readonly spares: { name: string; bytes: number; file: DiskFile }[]
+  readonly slots: string[]
+}
+
+/** Opens all journal files and puts them in order. `fromSeq`: the oldest life that is still needed. */
+export async function findJournalFiles(disk: Disk, identity: Identity, fromSeq: number): Promise<FoundFiles> {
+  const slots = (await disk.list(journalFolder)).filter(name => name.endsWith('.journal'))
+  const found: JournalFile[] = []
+  const spares: FoundFiles['spares'] = []
+  for (const slot of slots) {
+    const name = `${journalFolder}/${slot}`
+    const file = await disk.open(name, 'write')
+    const bytes = await file.size()
+    const header = await readFileHeader(file, name)
+    const isOurs = header?.clusterId.equals(identity.clusterId) && header.diskId.equals(identity.diskId)
+    if (header && !isOurs) {
+      throw new TidelogError(
+        'FORMAT',
+        `the journal file ${name} belongs to another disk; move it away or restore the right folder`,
+      )
+    }
+    if (header && header.fileSeq >= fromSeq && bytes >= header.fileBytes) {
+      found.push({ seq: header.fileSeq, name, bytes: header.fileBytes, salt: header.salt, file, pins: 0 })
+    } else if (bytes > 0 && bytes % sectorBytes === 0) spares.push({ name, bytes, file })
+    else await file.close().then(() => disk.remove(name))
+  }
+  found.sort((a, b) => a.seq - b.seq)
+  return { live: newestRun(found, fromSeq), spares, slots }
+}
+
+/** Every life from `fromSeq` on must be there: a gap means that a file was taken away. */
+function newestRun(found: readonly JournalFile[], fromSeq: number): JournalFile[] {
+  found.forEach((file, index) => {
+    const expected = fromSeq + index
+    if (file.seq !== expected) {
+      throw new TidelogError(
+        'CORRUPT',
+        `the journal file number ${expected} is missing (found number ${file.seq} in ${file.name})`,
+      )
+    }
+  })
+  return [...found]
+}
+
+async function readFileHeader(file: DiskFile, name: string) {
+  const sector = Buffer.alloc(sectorBytes)
+  const count = await file.read(sector, 0)
+  const header = decodeFileHeader(sector.subarray(0, count))
+  if (header && 'unknownVersion' in header) {
+    throw new TidelogError(
+      'FORMAT',
+      `the journal file ${name} has version ${header.unknownVersion}, which this program does not know`,
+    )
+  }
+  return header
+}
+
+export interface ReplayVisitor {
+  /** One intact entry, in the order of writing. `body` is a view that is overwritten after the call. */
+  entry(header: EntryHeader, body: Buffer, place: { file: JournalFile; position: number }): void
+  /** What was durable and is not readable any more. Segments without a later entry may have lost their tail. */
+  damage(damage: JournalDamage): void
+}
+
+export interface JournalDamage {
+  readonly file: string
+  readonly fromGroup: number
+  /** The first group after the damage. */
+  readonly toGroup: number
+  /** Batches whose headers could still be read in the damaged group. */
+  readonly lost: readonly { segmentId: number; base: number; end: number }[]
+}
+
+export interface ReplayEnd {
+  readonly position: number
+  readonly nextGroupSeq: number
+  readonly nextSequence: number
+  /** A group that was begun and not finished was cut. */
+  readonly torn: boolean
+}
+
+/**
+ * Reads all live files in order. `provenThrough`: groups up to this number are known durable from elsewhere (a checkpoint
+ * table), so that losing them is corruption even when nothing follows.
+ */
+export async function replayJournal(
+  live: readonly JournalFile[],
+  provenThrough: number,
+  visitor: ReplayVisitor,
+): Promise<ReplayEnd> {
+  return new Replay(live, provenThrough, visitor).run()
+}
+
+class Replay {
+  readonly #live: readonly JournalFile[]
+  readonly #visitor: ReplayVisitor
+  readonly #provenThrough: number
+  #expected: number | null = null
+  #nextSequence = 1
+  #torn = false
+
+  constructor(live: readonly JournalFile[], provenThrough: number, visitor: ReplayVisitor) {
+    this.#live = live
+    this.#provenThrough = provenThrough
+    this.#visitor = visitor
+  }
+
+  async run(): Promise<ReplayEnd> {
+    let position = sectorBytes
+    for (let index = 0; index < this.#live.length; index++) {
+      const reader = new GroupReader(this.#live[index] as JournalFile)
+      position = await this.#file(index, reader)
+    }
+    const proven = this.#provenThrough + 1
+    if (this.#expected !== null && this.#expected < proven) this.#reportGap(this.#live.at(-1) as JournalFile, proven)
+    return { position, nextGroupSeq: this.#expected ?? proven, nextSequence: this.#nextSequence, torn: this.#torn }
+  }
+
+  /** Replays one file; returns the position behind its last good group. */
+  async #file(index: number, reader: GroupReader): Promise<number> {
+    let position = sectorBytes
+    for (;;) {
+      const group = await reader.at(position)
+      if (group !== null && (this.#expected === null || group.groupSeq === this.#expected)) {
+        const intact = await this.#group(index, reader, group)
+        if (!intact) return position
+        position += toSector(group.bytes)
+        continue
+      }
+      const later = await reader.next(position, this.#expected ?? 0)
+      if (later === null) {
+        await this.#endOfFile(index)
+        return position
+      }
+      this.#reportGap(reader.file, later.groupSeq)
+      position = later.position
+    }
+  }
+
+  /** False when the group was torn and the journal ends here. */
+  async #group(index: number, reader: GroupReader, group: GroupHeader): Promise<boolean> {
+    const bytes = await reader.load(group.position, group.bytes)
+    const outcome = bytes === null ? { intact: false, lost: [] } : this.#entries(reader.file, group, bytes)
+    if (!outcome.intact) {
+      const laterGroup = await this.#laterGroup(index, reader, group)
+      if (laterGroup === null) {
+        this.#torn = true
+        this.#expected = group.groupSeq
+        return false
+      }
+      if (bytes !== null) this.#deliver(reader.file, group, bytes)
+      this.#visitor.damage({
+        file: reader.file.name,
+        fromGroup: group.groupSeq,
+        toGroup: laterGroup,
+        lost: outcome.lost,
+      })
+    } else if (bytes !== null) this.#deliver(reader.file, group, bytes)
+    this.#expected = group.groupSeq + 1
+    return true
+  }
+
+  /** Checks every entry of a group before any is delivered: a torn group counts for nothing. */
+  #entries(
+    file: JournalFile,
+    group: GroupHeader,
+    bytes: Buffer,
+  ): { intact: boolean; lost: { segmentId: number; base: number; end: number }[] } {
+    const lost: { segmentId: number; base: number; end: number }[] = []
+    let intact = true
+    const walked = walkEntries(bytes, (header, at, body) => {
+      if (isIntact(bytes, at, header, body)) return
+      intact = false
+      if (header.kind === entryKinds.batch)
+        lost.push({ segmentId: header.segmentId, base: header.base, end: header.end })
+    })
+    return { intact: intact && walked === group.entries && file.seq === group.fileSeq, lost }
+  }
+
+  #deliver(file: JournalFile, group: GroupHeader, bytes: Buffer): void {
+    walkEntries(bytes, (header, at, body) => {
+      if (!isIntact(bytes, at, header, body)) return
+      this.#nextSequence = Math.max(this.#nextSequence, header.sequence + 1)
+      this.#visitor.entry(header, body, { file, position: group.position + at + entryHeaderBytes })
+    })
+  }
+
+  /** Proof that this group was durable: a later group, a later file (made only after it), or what a table says. */
+  async #laterGroup(index: number, reader: GroupReader, group: GroupHeader): Promise<number | null> {
+    const inFile = await reader.next(group.position + sectorBytes, group.groupSeq + 1)
+    if (inFile !== null) return inFile.groupSeq
+    const after = await this.#firstGroupAfter(index, group.groupSeq + 1)
+    if (after !== null) return after.groupSeq
+    return index < this.#live.length - 1 || group.groupSeq <= this.#provenThrough ? group.groupSeq + 1 : null
+  }
+
+  /** The next file's first group must be the expected one; if a later one shows up, what lies between is lost. */
+  async #endOfFile(index: number): Promise<void> {
+    const next = await this.#firstGroupAfter(index, this.#expected ?? 0)
+    if (next !== null && this.#expected !== null) this.#reportGap(this.#live[index] as JournalFile, next.groupSeq)
+  }
+
+  async #firstGroupAfter(index: number, groupSeqMin: number): Promise<GroupHeader | null> {
+    for (const file of this.#live.slice(index + 1)) {
+      const group = await new GroupReader(file).next(sectorBytes, groupSeqMin)
+      if (group !== null) return group
+    }
+    return null
+  }
+
+  #reportGap(file: JournalFile, toGroup: number): void {
+    const fromGroup = this.#expected ?? toGroup
+    this.#expected = toGroup
+    if (fromGroup < toGroup) this.#visitor.damage({ file: file.name, fromGroup, toGroup, lost: [] })
+  }
+}
+
+function isIntact(bytes: Buffer, at: number, header: EntryHeader, body: Buffer): boolean {
+  const rope = ropeOf(body)
+  if (!entryCrcMatches(bytes, at, header, rope)) return false
+  if (header.kind !== entryKinds.batch) return true
+  if (body.length < batchHeaderBytes) return false
+  const batch = readBatchHeader(body)
+  return batch.bytes === body.length && batchCrcMatches(rope, batch)
+}
+
+/** Calls `visit` for every entry whose header can be read; returns how many there were. */
+function walkEntries(bytes: Buffer, visit: (header: EntryHeader, at: number, body: Buffer) => void): number {
+  let at = groupHeaderBytes
+  let count = 0
+  while (at + entryHeaderBytes <= bytes.length) {
+    const header = decodeEntryHeader(bytes, at)
+    if (header === null || at + entryHeaderBytes + header.length > bytes.length) break
+    visit(header, at, bytes.subarray(at + entryHeaderBytes, at + entryHeaderBytes + header.length))
+    at += entryHeaderBytes + header.length
+    count++
+  }
+  return count
+}
+
+const windowBytes = 4 << 20
+
+/** One journal file, read through a window. */
+class GroupReader {
+  readonly file: JournalFile
+  #window: Buffer = Buffer.alloc(0)
+  #from = 0
+
+  constructor(file: JournalFile) {
+    this.file = file
+  }
+
+  /** The group that starts at `position` in this life of the file, or null. */
+  async at(position: number): Promise<GroupHeader | null> {
+    const bytes = await this.load(position, groupHeaderBytes)
+    return bytes === null ? null : this.#decode(bytes, 0, position)
+  }
+
+  /** The first group at or after `position` with at least the number `groupSeqMin`. */
+  async next(position: number, groupSeqMin: number): Promise<GroupHeader | null> {
+    let from = position
+    while (from + groupHeaderBytes <= this.file.bytes) {
+      const bytes = await this.load(from, Math.min(windowBytes, this.file.bytes - from))
+      if (bytes === null) return null
+      for (let at = 0; at + groupHeaderBytes <= bytes.length; at += sectorBytes) {
+        const group = this.#decode(bytes, at, from + at)
+        if (group !== null && group.groupSeq >= groupSeqMin) return group
+      }
+      from += bytes.length
+    }
+    return null
+  }
+
+  #decode(bytes: Buffer, at: number, position: number): GroupHeader | null {
+    const group = decodeGroupHeader(bytes, at, this.file.salt)
+    if (group === null || group.fileSeq !== this.file.seq || group.position !== position) return null
+    return group.bytes >= groupHeaderBytes && position + group.bytes <= this.file.bytes ? group : null
+  }
+
+  /** `[position, position + length)`; null when the file is shorter. The view is valid until the next call. */
+  async load(position: number, length: number): Promise<Buffer | null> {
+    const start = position - this.#from
+    if (start >= 0 && start + length <= this.#window.length) return this.#window.subarray(start, start + length)
+    const capacity = Math.min(Math.max(length, windowBytes), Math.max(this.file.bytes - position, length))
+    const window = Buffer.allocUnsafe(capacity)
+    const count = await this.file.file.read(window, position)
+    this.#window = window.subarray(0, count)
+    this.#from = position
+    return count >= length ? this.#window.subarray(0, length) : null
+  }
+}
