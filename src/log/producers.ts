@@ -1,0 +1,143 @@
+/**
+ * What one partition knows of its idempotent producers: per producer id the epoch and the last five batches, so that a retry
+ * is answered with the offset of the original and a gap is refused. The state follows the log: it is changed when a batch gets
+ * its offset, saved with checkpoints and seals, and replayed with the journal.
+ *
+ * Rules: KIP-98; the window of five is the most that a Java producer has in flight.
+ */
+import type { Offset } from '../base/ids.ts'
+import type { BatchHeader } from '../wire/record-batch.ts'
+
+export interface ProducerBatch {
+  readonly firstSequence: number
+  readonly lastSequence: number
+  readonly base: Offset
+  readonly end: Offset
+}
+
+export interface ProducerState {
+  readonly producerId: number
+  readonly epoch: number
+  /** Of its latest batch; what an idle producer is forgotten by. */
+  readonly timestampMs: number
+  /** The last five at most, the oldest first. */
+  readonly batches: readonly ProducerBatch[]
+}
+
+export type Verdict =
+  | { readonly kind: 'append' }
+  | { readonly kind: 'duplicate'; readonly of: ProducerBatch }
+  | {
+      readonly kind: 'refuse'
+      readonly error: 'OUT_OF_ORDER_SEQUENCE_NUMBER' | 'INVALID_PRODUCER_EPOCH' | 'DUPLICATE_SEQUENCE_NUMBER'
+      readonly message: string
+    }
+
+const windowBatches = 5
+const sequenceCount = 0x8000_0000
+/**
+ * Producers remembered per partition. Beyond it the one that has been silent longest is forgotten, as if it had expired:
+ * Kafka has no such bound, and a client that makes up ids could fill its memory.
+ */
+export const producersMax = 100_000
+
+const append: Verdict = { kind: 'append' }
+
+export class Producers {
+  /** In order of their latest batch. */
+  readonly #states = new Map<number, ProducerState>()
+
+  constructor(states: Iterable<ProducerState> = []) {
+    for (const state of states) this.put(state)
+  }
+
+  get size(): number {
+    return this.#states.size
+  }
+
+  all(): IterableIterator<ProducerState> {
+    return this.#states.values()
+  }
+
+  get(producerId: number): ProducerState | undefined {
+    return this.#states.get(producerId)
+  }
+
+  /** Judges a batch by its sequence; changes nothing. */
+  check(header: BatchHeader): Verdict {
+    if (header.producerId < 0) return append
+    const state = this.#states.get(header.producerId)
+    // Nothing known: forgotten after silence or retention, or new. Kafka takes any sequence here, and so do we.
+    if (state === undefined) return append
+    if (header.producerEpoch < state.epoch) {
+      return refuse(
+        'INVALID_PRODUCER_EPOCH',
+        `producer ${header.producerId} sent epoch ${header.producerEpoch}; its epoch is ${state.epoch}`,
+      )
+    }
+    if (header.producerEpoch > state.epoch) {
+      if (header.baseSequence === 0) return append
+      return refuse(
+        'OUT_OF_ORDER_SEQUENCE_NUMBER',
+        `a new epoch of producer ${header.producerId} starts at sequence 0, not ${header.baseSequence}`,
+      )
+    }
+    return this.#checkSequence(header, state)
+  }
+
+  /** Notes a batch that was given offsets. */
+  note(header: BatchHeader, base: Offset, end: Offset): void {
+    if (header.producerId < 0) return
+    const state = this.#states.get(header.producerId)
+    const batch: ProducerBatch = {
+      firstSequence: header.baseSequence,
+      lastSequence: sequenceAfter(header.baseSequence, header.lastOffsetDelta),
+      base,
+      end,
+    }
+    const kept = state?.epoch === header.producerEpoch ? state.batches.slice(-(windowBatches - 1)) : []
+    this.put({
+      producerId: header.producerId,
+      epoch: header.producerEpoch,
+      timestampMs: header.maxTimestamp,
+      batches: [...kept, batch],
+    })
+  }
+
+  put(state: ProducerState): void {
+    this.#states.delete(state.producerId)
+    this.#states.set(state.producerId, state)
+    if (this.#states.size > producersMax) this.#states.delete(this.#states.keys().next().value as number)
+  }
+
+  /** Forgets producers whose latest batch is older than `beforeMs`. */
+  expire(beforeMs: number): void {
+    for (const state of this.#states.values()) if (state.timestampMs < beforeMs) this.#states.delete(state.producerId)
+  }
+
+  #checkSequence(header: BatchHeader, state: ProducerState): Verdict {
+    const last = state.batches.at(-1)
+    if (last === undefined) return append
+    const lastSequence = sequenceAfter(header.baseSequence, header.lastOffsetDelta)
+    const original = state.batches.find(
+      batch => batch.firstSequence === header.baseSequence && batch.lastSequence === lastSequence,
+    )
+    if (original !== undefined) return { kind: 'duplicate', of: original }
+    const expected = sequenceAfter(last.lastSequence, 1)
+    if (header.baseSequence === expected) return append
+    const ahead = (header.baseSequence - expected + sequenceCount) % sequenceCount
+    const what = `producer ${header.producerId} sent sequence ${header.baseSequence}; expected was ${expected}`
+    return ahead < sequenceCount / 2
+      ? refuse('OUT_OF_ORDER_SEQUENCE_NUMBER', what)
+      : refuse('DUPLICATE_SEQUENCE_NUMBER', what)
+  }
+}
+
+/** Sequences run from 0 to 2^31-1 and start over. */
+function sequenceAfter(sequence: number, count: number): number {
+  return (sequence + count) % sequenceCount
+}
+
+function refuse(error: Extract<Verdict, { kind: 'refuse' }>['error'], message: string): Verdict {
+  return { kind: 'refuse', error, message }
+}
