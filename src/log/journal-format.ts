@@ -21,7 +21,7 @@ const fileMagic = 0x5449_4445 // "TIDE"
 const fileKind = 0x4a52_4e4c // "JRNL"
 const groupMagic = 0x5447_5250 // "TGRP"
 
-/** What an entry says. Numbers are for ever; those that nothing writes yet are kept free for what the design names. */
+/** What an entry says. Numbers are for ever; 5 to 15 are kept for the chain's own entries (fences, cuts). */
 export const entryKinds = {
   /** A record batch, stamped with its offsets, as the producer sent it otherwise. */
   batch: 1,
@@ -31,12 +31,6 @@ export const entryKinds = {
   raftEntry: 3,
   /** Raft's term and vote. */
   raftState: 4,
-  /** Offsets `[base, end)` of a segment are lost to corruption; reads there say so. */
-  hole: 5,
-  /** Chain: a segment's fence (not written yet). */
-  fence: 6,
-  /** Chain: a segment was cut at `end` (not written yet). */
-  truncate: 7,
 } as const
 export type EntryKind = (typeof entryKinds)[keyof typeof entryKinds]
 

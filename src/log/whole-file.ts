@@ -1,0 +1,125 @@
+/**
+ * Small files that are read and replaced as a whole: the node's identity, checkpoint tables, metadata snapshots. One envelope
+ * for all of them (docs/formats/whole-file.md): magic, kind, version, length, checksum, then a body written from a table.
+ *
+ * Replacing is atomic: a temporary file is written, synced and renamed, and the folder is synced.
+ */
+import { crc32c } from '../base/crc32c.ts'
+import { TidelogError } from '../base/errors.ts'
+import { flattenRope, ropeOf } from '../base/rope.ts'
+import type { Disk } from '../io/disk.ts'
+import { readBody, writeBody } from '../wire/compile.ts'
+import { ProtocolError } from '../wire/protocol-error.ts'
+import { WireReader } from '../wire/reader.ts'
+import { type Body, type Draft, isFlexible, type Message } from '../wire/schema.ts'
+import { WireWriter } from '../wire/writer.ts'
+
+const magic = Buffer.from('TIDEFILE')
+const headerBytes = 32
+
+/** A table for something on disk: no API key, compact from its first version. */
+export const onDisk = { apiKey: -1, flexibleSince: 0 } as const
+
+export function encodeRecord<M extends Message>(table: M, value: Draft<M>): Buffer {
+  const writer = new WireWriter()
+  writeBody(table, table.versions[1], writer, value)
+  return flattenRope(writer.finish())
+}
+
+/** Reads what `encodeRecord` wrote at `version`; a `CORRUPT` error names `what`. */
+export function decodeRecord<M extends Message>(
+  table: M,
+  bytes: Buffer,
+  what: string,
+  version = table.versions[1],
+): Body<M> {
+  try {
+    const reader = new WireReader(ropeOf(bytes), Number.POSITIVE_INFINITY)
+    const value = readBody(table, version, reader)
+    reader.finish()
+    return value
+  } catch (error) {
+    if (error instanceof ProtocolError)
+      throw new TidelogError('CORRUPT', `${what} cannot be read: ${error.message}`, error)
+    throw error
+  }
+}
+
+/** Writes `path` so that after a crash either the old content or the new is there, whole. */
+export async function saveWhole<M extends Message>(disk: Disk, path: string, table: M, value: Draft<M>): Promise<void> {
+  const body = encodeRecord(table, value)
+  const header = Buffer.alloc(headerBytes)
+  magic.copy(header, 0)
+  header.write(table.name.slice(0, 8), 8, 'latin1')
+  header.writeUInt16BE(table.versions[1], 16)
+  header.writeUInt32BE(body.length, 20)
+  header.writeUInt32BE(crc32c(body, crc32c(header.subarray(0, 24))), 24)
+  await replaceFile(disk, path, [header, body])
+}
+
+/** Null when there is no such file. */
+export async function loadWhole<M extends Message>(disk: Disk, path: string, table: M): Promise<Body<M> | null> {
+  const bytes = await readWholeFile(disk, path)
+  if (bytes === null) return null
+  if (bytes.length < headerBytes || !bytes.subarray(0, 8).equals(magic)) {
+    throw new TidelogError('CORRUPT', `${path} is not a file of tidelog`)
+  }
+  const kind = bytes.toString('latin1', 8, 16).replaceAll('\0', '')
+  const version = bytes.readUInt16BE(16)
+  const body = bytes.subarray(headerBytes)
+  const sum = crc32c(body, crc32c(bytes.subarray(0, 24)))
+  if (body.length !== bytes.readUInt32BE(20) || sum !== bytes.readUInt32BE(24)) {
+    throw new TidelogError('CORRUPT', `${path} does not match its checksum`)
+  }
+  if (kind !== table.name.slice(0, 8))
+    throw new TidelogError('FORMAT', `${path} is a file of kind ${kind}, not ${table.name}`)
+  if (version < table.versions[0] || version > table.versions[1] || !isFlexible(table, version)) {
+    throw new TidelogError('FORMAT', `${path} has version ${version}, which this program does not know`)
+  }
+  return decodeRecord(table, body, path, version)
+}
+
+export async function replaceFile(disk: Disk, path: string, chunks: readonly Buffer[]): Promise<void> {
+  const temporary = `${path}.tmp`
+  await disk.remove(temporary)
+  const file = await disk.open(temporary, 'create')
+  try {
+    await file.write(chunks, 0)
+    try {
+      await file.sync()
+    } catch (error) {
+      throw new TidelogError('DISK_FAILED', `the sync of ${temporary} failed`, error)
+    }
+  } finally {
+    await file.close()
+  }
+  await disk.rename(temporary, path)
+  await syncFolder(disk, folderOf(path))
+}
+
+/** A folder's sync is as final as a file's: after a failure nothing can be said about the names in it. */
+export async function syncFolder(disk: Disk, path: string): Promise<void> {
+  try {
+    await disk.syncDirectory(path)
+  } catch (error) {
+    throw new TidelogError('DISK_FAILED', `the sync of the folder ${path} failed`, error)
+  }
+}
+
+export function folderOf(path: string): string {
+  const slash = path.lastIndexOf('/')
+  return slash < 0 ? '.' : path.slice(0, slash)
+}
+
+async function readWholeFile(disk: Disk, path: string): Promise<Buffer | null> {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  if (!(await disk.list(folderOf(path))).includes(name)) return null
+  const file = await disk.open(path, 'read')
+  try {
+    const bytes = Buffer.allocUnsafe(await file.size())
+    const count = await file.read(bytes, 0)
+    return bytes.subarray(0, count)
+  } finally {
+    await file.close()
+  }
+}
