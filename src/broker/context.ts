@@ -1,0 +1,40 @@
+/** What a handler knows about a request besides its body: where it came from, how long it may take, and the broker's parts. */
+import type { Clock } from '../io/clock.ts'
+import type { Access } from './access.ts'
+import type { BrokerConfigs } from './configs.ts'
+import type { FetchSessions } from './fetch-sessions.ts'
+import type { FetchWaits } from './fetch-waits.ts'
+import type { ProducerIds } from './producer-ids.ts'
+import type { Storage } from './storage.ts'
+import type { TopicMaker } from './topic-maker.ts'
+
+/** What the server knows of a connection; the same object for all of its requests. */
+export interface ConnectionContext {
+  readonly principal: string
+  /** The name of the listener that accepted the connection. */
+  readonly listener: string
+  /** The address by which this client reaches this node, told to it in Metadata. */
+  readonly advertised: { readonly host: string; readonly port: number }
+  /** Aborts when nobody will read an answer any more: the connection closed, or the node stops. */
+  readonly signal: AbortSignal
+}
+
+export interface RequestContext extends ConnectionContext {
+  readonly clientId: string | null
+  readonly version: number
+  /** Monotonic time at which the request must be answered, whatever it says itself. */
+  readonly deadlineMs: number
+  readonly parts: BrokerParts
+}
+
+/** What the handlers share. */
+export interface BrokerParts {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly configs: BrokerConfigs
+  readonly access: Access
+  readonly producerIds: ProducerIds
+  readonly fetchSessions: FetchSessions
+  readonly fetchWaits: FetchWaits
+  readonly topicMaker: TopicMaker
+}
