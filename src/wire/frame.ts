@@ -168,7 +168,8 @@ export class FrameReader {
 
   /** Copies into a new buffer that has room for more; it grows with what has arrived, so that little sent costs little. */
   #gatherFrom(bytes: Buffer): void {
-    this.#gather = Buffer.allocUnsafeSlow(Math.min(Math.max(this.#held, bytes.length, gatherBytesMin), gatherBytesMax))
+    const capacity = Math.min(Math.max(this.#held, gatherBytesMin), gatherBytesMax)
+    this.#gather = Buffer.allocUnsafeSlow(Math.max(capacity, bytes.length))
     this.#gather.set(bytes, 0)
     this.#gathered = bytes.length
     this.#chunks.push(this.#gather.subarray(0, bytes.length))

@@ -7,6 +7,7 @@
  */
 import type { LeaderEpoch, Offset } from '../base/ids.ts'
 import { crc32cOfRope, peekRope, type Rope, writeIntoRope } from '../base/rope.ts'
+import { type Codec, codecs } from '../io/compute.ts'
 
 export const batchHeaderBytes = 61
 /** Base offset and length: what must be read to know where the batch ends. */
@@ -20,6 +21,7 @@ export const codecMask = 0x07
 export const logAppendTimeBit = 0x08
 export const transactionalBit = 0x10
 export const controlBit = 0x20
+export const deleteHorizonBit = 0x40
 
 export interface BatchHeader {
   readonly baseOffset: Offset
@@ -76,6 +78,25 @@ export function stampBatch(batch: Rope, baseOffset: Offset, leaderEpoch: LeaderE
   writeIntoRope(batch, 0, stamp)
   stamp.writeInt32BE(leaderEpoch, 0)
   writeIntoRope(batch, 12, stamp.subarray(0, 4))
+}
+
+/** Puts the broker's time on a batch, for topics that keep the time of the append; returns the header as it is now. */
+export function stampLogAppendTime(batch: Rope, header: BatchHeader, nowMs: number): BatchHeader {
+  const attributes = header.attributes | logAppendTimeBit
+  const stamp = Buffer.allocUnsafe(8)
+  stamp.writeInt16BE(attributes, 0)
+  writeIntoRope(batch, 21, stamp.subarray(0, 2))
+  writeInt64(stamp, nowMs, 0)
+  writeIntoRope(batch, 35, stamp)
+  const crc = crc32cOfRope(batch, batchCrcFrom, header.bytes)
+  stamp.writeUInt32BE(crc, 0)
+  writeIntoRope(batch, 17, stamp.subarray(0, 4))
+  return { ...header, attributes, maxTimestamp: nowMs, crc }
+}
+
+/** The codec of a batch, or null for one that nobody knows. */
+export function codecOfBatch(header: BatchHeader): Codec | null {
+  return codecs[header.attributes & codecMask] ?? null
 }
 
 /** Whether the batch's bytes match the checksum in its header. */
