@@ -10,7 +10,7 @@ import { decompress } from './decompress.ts'
 
 const mebibyte = 1024 * 1024
 
-const compressors: Record<string, { codec: Codec; compress: (plain: Buffer) => Buffer }> = {
+const compressors: Record<string, { codec: Codec; compress: (plain: Buffer<ArrayBuffer>) => Buffer }> = {
   none: { codec: 'none', compress: plain => plain },
   gzip: { codec: 'gzip', compress: plain => gzipSync(plain) },
   'bare snappy': { codec: 'snappy', compress: plain => snappy.compressSync(plain) },
@@ -30,7 +30,7 @@ function xerial(plain: Buffer): Buffer {
     const block = snappy.compressSync(plain.subarray(at, at + 32_768))
     const length = Buffer.alloc(4)
     length.writeInt32BE(block.length)
-    parts.push(length, block)
+    parts.push(length, Buffer.from(block))
   }
   return Buffer.concat(parts)
 }
