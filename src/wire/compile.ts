@@ -145,25 +145,39 @@ function arrayReader(type: TypeNode & { readonly kind: 'array' }, target: Target
   })
 }
 
+/**
+ * One object literal per struct, with the fields in the order of the table and all of them in every version, so that all
+ * structs of a table have one shape.
+ */
 function structReader(struct: StructNode, target: Target): Read {
-  const names = struct.fields.map(field => field.name)
-  const readers = struct.fields.map(field => fieldReader(field, target))
   const readTagged = target.flexible ? taggedReader(struct, target) : null
+  const members = struct.fields.map(
+    (field, i) => `${field.name}: ${isInPlace(field, target) ? `f${i}(from)` : `f${i}`}`,
+  )
+  const values = struct.fields.map(field => (isInPlace(field, target) ? readerOf(field.type, target) : field.default))
+  const read = generate<Read<StructValue>>(values, `from => ({ ${members.join(', ')} })`)
+  if (readTagged === null) return read
   return from => {
-    const value: Record<string, unknown> = {}
-    for (let i = 0; i < names.length; i++) value[names[i] as string] = (readers[i] as Read)(from)
-    if (readTagged !== null) readTagged(from, value)
+    const value = read(from)
+    readTagged(from, value)
     return value
   }
 }
 
-/** The fields in the order of the table, all of them in every version, so that equal structs have one shape. */
-function fieldReader(field: Field, target: Target): Read {
-  const inPlace = field.tag === null && hasField(field, target.version)
-  return inPlace ? readerOf(field.type, target) : () => field.default
+function isInPlace(field: Field, target: Target): boolean {
+  return field.tag === null && hasField(field, target.version)
 }
 
-function taggedReader(struct: StructNode, target: Target): (from: WireReader, value: Record<string, unknown>) => void {
+/**
+ * A function from its text, in which `f0`, `f1` … stand for `values`. Reading a struct with a loop over its fields takes three
+ * and a half times as long (`bench/codec.ts`: Fetch with 100 partitions, 17 µs against 5). The text is made of field names
+ * from our own tables and nothing else.
+ */
+function generate<F>(values: readonly unknown[], text: string): F {
+  return new Function(...values.map((_, i) => `f${i}`), `'use strict'; return ${text}`)(...values) as F
+}
+
+function taggedReader(struct: StructNode, target: Target): (from: WireReader, value: StructValue) => void {
   const byTag = new Map<number, { readonly name: string; readonly read: Read }>()
   for (const field of taggedFields(struct, target)) {
     byTag.set(field.tag, { name: field.name, read: readerOf(field.type, target) })
@@ -172,7 +186,7 @@ function taggedReader(struct: StructNode, target: Target): (from: WireReader, va
     from.taggedFields(tag => {
       const field = byTag.get(tag)
       if (field === undefined) return false
-      value[field.name] = field.read(from)
+      ;(value as Record<string, unknown>)[field.name] = field.read(from)
       return true
     })
 }
@@ -279,29 +293,37 @@ function arrayWriter(writeElement: Write, compact: boolean): Write<readonly unkn
 type StructValue = { readonly [name: string]: unknown }
 
 function structWriter(struct: StructNode, target: Target): Write<StructValue> {
-  const steps = struct.fields
-    .filter(field => field.tag === null && hasField(field, target.version))
-    .map(field => ({ name: field.name, fallback: field.default, write: writerOf(field.type, target) }))
+  const present = struct.fields.filter(field => isInPlace(field, target))
+  const steps = present.map((field, i) => `f${i}(to, value.${field.name})`)
+  const write = generate<Write<StructValue>>(
+    present.map(field => fieldWriter(field, target)),
+    `(to, value) => { ${steps.join('; ')} }`,
+  )
   const lost = struct.fields.filter(field => field.essential && !hasField(field, target.version))
   const writeTagged = target.flexible ? taggedWriter(struct, target) : null
   return (to, value) => {
     for (const field of lost) {
       invariant(isDefault(field, value[field.name]), 'a field that matters is written only into versions that have it')
     }
-    for (const { name, fallback, write } of steps) {
-      const given = value[name]
-      write(to, given === undefined ? fallback : given)
-    }
+    write(to, value)
     if (writeTagged !== null) writeTagged(to, value)
   }
 }
 
+function fieldWriter(field: Field, target: Target): Write {
+  const write = writerOf(field.type, target)
+  return (to, value) => write(to, value === undefined ? field.default : value)
+}
+
 function taggedWriter(struct: StructNode, target: Target): Write<StructValue> {
   const fields = taggedFields(struct, target).map(field => ({ field, write: writerOf(field.type, target) }))
+  const absent = fields.map(({ field }) => `value.${field.name} === undefined`)
+  // Nearly always true, and then nothing more is to be asked.
+  const leftOut = generate<(value: StructValue) => boolean>([], `value => ${absent.join(' && ') || 'true'}`)
   return (to, value) => {
-    const present = fields.filter(({ field }) => !isDefault(field, value[field.name]))
-    to.uvarint(present.length)
-    for (const { field, write } of present) {
+    const given = leftOut(value) ? [] : fields.filter(({ field }) => !isDefault(field, value[field.name]))
+    to.uvarint(given.length)
+    for (const { field, write } of given) {
       to.uvarint(field.tag)
       to.sized(() => write(to, value[field.name]))
     }

@@ -258,12 +258,14 @@ const noElements: readonly never[] = Object.freeze([])
 function structNode(table: Table): StructNode {
   return {
     kind: 'struct',
-    fields: Object.entries(table).map(([name, entry]) => ({
-      name,
-      ...(entry.kind === 'field' ? entry.row : spec(entry, 0, never, undefined).row),
-    })),
+    fields: Object.entries(table).map(([name, entry]) => {
+      invariant(fieldName.test(name), 'a field name is an identifier, as it becomes part of generated code')
+      return { name, ...(entry.kind === 'field' ? entry.row : spec(entry, 0, never, undefined).row) }
+    }),
   }
 }
+
+const fieldName = /^[a-z][A-Za-z0-9]*$/
 
 function spec<R, W, O extends boolean>(
   type: TypeNode,

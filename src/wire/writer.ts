@@ -39,40 +39,39 @@ export class WireWriter {
   }
 
   int8(value: number): void {
-    const at = this.#reserve(1)
-    this.#buffer.writeInt8(value, at)
+    invariant((value << 24) >> 24 === value, 'an int8 is in its range')
+    this.#byte(value)
   }
 
   int16(value: number): void {
-    const at = this.#reserve(2)
-    this.#buffer.writeInt16BE(value, at)
+    invariant((value << 16) >> 16 === value, 'an int16 is in its range')
+    this.#uint16(value)
   }
 
   uint16(value: number): void {
-    const at = this.#reserve(2)
-    this.#buffer.writeUInt16BE(value, at)
+    invariant((value & 0xffff) === value, 'a uint16 is in its range')
+    this.#uint16(value)
   }
 
   int32(value: number): void {
-    const at = this.#reserve(4)
-    this.#buffer.writeInt32BE(value, at)
+    invariant((value | 0) === value, 'an int32 is in its range')
+    this.#uint32(value)
   }
 
   uint32(value: number): void {
-    const at = this.#reserve(4)
-    this.#buffer.writeUInt32BE(value, at)
+    invariant(value >>> 0 === value, 'a uint32 is in its range')
+    this.#uint32(value)
   }
 
   int64(value: number): void {
     invariant(Number.isSafeInteger(value), 'an int64 is written from a whole number below 2^53')
-    const at = this.#reserve(8)
-    this.#buffer.writeInt32BE(Math.floor(value / 0x1_0000_0000), at)
-    this.#buffer.writeUInt32BE(value >>> 0, at + 4)
+    this.#uint32(Math.floor(value / 0x1_0000_0000))
+    this.#uint32(value)
   }
 
   int64Saturating(value: number): void {
-    if (value === Number.MAX_SAFE_INTEGER) this.#int64Parts(0x7fff_ffff, 0xffff_ffff)
-    else if (value === Number.MIN_SAFE_INTEGER) this.#int64Parts(-0x8000_0000, 0)
+    if (value === Number.MAX_SAFE_INTEGER) this.#twoUint32(0x7fff_ffff, 0xffff_ffff)
+    else if (value === Number.MIN_SAFE_INTEGER) this.#twoUint32(0x8000_0000, 0)
     else this.int64(value)
   }
 
@@ -182,10 +181,27 @@ export class WireWriter {
     this.#buffer[this.#at++] = value
   }
 
-  #int64Parts(high: number, low: number): void {
-    const at = this.#reserve(8)
-    this.#buffer.writeInt32BE(high, at)
-    this.#buffer.writeUInt32BE(low, at + 4)
+  /** The low 16 bits. By hand, as Buffer's own methods check their arguments once more. */
+  #uint16(value: number): void {
+    const at = this.#reserve(2)
+    const buffer = this.#buffer
+    buffer[at] = value >> 8
+    buffer[at + 1] = value
+  }
+
+  /** The low 32 bits. */
+  #uint32(value: number): void {
+    const at = this.#reserve(4)
+    const buffer = this.#buffer
+    buffer[at] = value >> 24
+    buffer[at + 1] = value >> 16
+    buffer[at + 2] = value >> 8
+    buffer[at + 3] = value
+  }
+
+  #twoUint32(high: number, low: number): void {
+    this.#uint32(high)
+    this.#uint32(low)
   }
 
   #reserve(count: number): number {
