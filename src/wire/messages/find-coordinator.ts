@@ -43,7 +43,7 @@ export const findCoordinatorResponse = message({
   body: {
     throttleTimeMs: since(1, int32, 0),
     errorCode: essential(until(3, int16, 0)),
-    errorMessage: between(1, 3, nullableString, null),
+    errorMessage: between(1, 3, nullableString, ''),
     nodeId: essential(until(3, int32, 0)),
     host: essential(until(3, string, '')),
     port: essential(until(3, int32, 0)),
