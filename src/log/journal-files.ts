@@ -116,11 +116,14 @@ export class JournalFiles {
     this.#nextSeq = (live.at(-1)?.seq ?? 0) + 1
   }
 
-  /** Makes the first file of a new journal and its spare. */
+  /** Makes the first file of a new journal and its spare. On a full disk a journal that exists starts without a spare. */
   async start(): Promise<void> {
-    if (this.#spares.length === 0) this.#spares.push(await this.#create(this.#settings.firstFileBytes))
-    if (this.#live.length === 0 && this.#spares.length < spareTarget) {
-      this.#spares.push(await this.#create(this.#settings.firstFileBytes))
+    const wanted = this.#live.length === 0 ? spareTarget : 1
+    try {
+      while (this.#spares.length < wanted) this.#spares.push(await this.#create(this.#settings.firstFileBytes))
+    } catch (error) {
+      if (this.#live.length === 0 || !isDiskFull(error)) throw error
+      this.#diskFull = true
     }
   }
 

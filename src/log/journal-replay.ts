@@ -22,6 +22,7 @@ import {
   sectorBytes,
   toSector,
 } from './journal-format.ts'
+import { ReadWindow } from './read-window.ts'
 
 export interface FoundFiles {
   /** Files of consecutive lives, the oldest first; the newest is where writing goes on. */
@@ -272,11 +273,15 @@ const windowBytes = 4 << 20
 /** One journal file, read through a window. */
 class GroupReader {
   readonly file: JournalFile
-  #window: Buffer = Buffer.alloc(0)
-  #from = 0
+  readonly #window: ReadWindow
 
   constructor(file: JournalFile) {
     this.file = file
+    this.#window = new ReadWindow(file.file, file.bytes, windowBytes)
+  }
+
+  load(position: number, length: number): Promise<Buffer | null> {
+    return this.#window.load(position, length)
   }
 
   /** The group that starts at `position` in this life of the file, or null. */
@@ -304,17 +309,5 @@ class GroupReader {
     const group = decodeGroupHeader(bytes, at, this.file.salt)
     if (group === null || group.fileSeq !== this.file.seq || group.position !== position) return null
     return group.bytes >= groupHeaderBytes && position + group.bytes <= this.file.bytes ? group : null
-  }
-
-  /** `[position, position + length)`; null when the file is shorter. The view is valid until the next call. */
-  async load(position: number, length: number): Promise<Buffer | null> {
-    const start = position - this.#from
-    if (start >= 0 && start + length <= this.#window.length) return this.#window.subarray(start, start + length)
-    const capacity = Math.min(Math.max(length, windowBytes), Math.max(this.file.bytes - position, length))
-    const window = Buffer.allocUnsafe(capacity)
-    const count = await this.file.file.read(window, position)
-    this.#window = window.subarray(0, count)
-    this.#from = position
-    return count >= length ? this.#window.subarray(0, length) : null
   }
 }

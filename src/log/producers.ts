@@ -110,6 +110,13 @@ export class Producers {
     if (this.#states.size > producersMax) this.#states.delete(this.#states.keys().next().value as number)
   }
 
+  /** Takes over what a checkpoint says of the batches since the state before it. */
+  merge(later: ProducerState): void {
+    const state = this.#states.get(later.producerId)
+    const earlier = state?.epoch === later.epoch ? state.batches : []
+    this.put({ ...later, batches: [...earlier, ...later.batches].slice(-windowBatches) })
+  }
+
   /** Forgets producers whose latest batch is older than `beforeMs`. */
   expire(beforeMs: number): void {
     for (const state of this.#states.values()) if (state.timestampMs < beforeMs) this.#states.delete(state.producerId)

@@ -1,0 +1,386 @@
+/**
+ * All that the partitions of one disk share: the journal, the cache, the flusher, the descriptors, and the checkpoint table
+ * that lets journal files go. Opening it reads the journal once; what it found is kept until each partition has taken its
+ * part (`PartitionLog.recover`).
+ */
+import { isDiskFull, TidelogError } from '../base/errors.ts'
+import type { Offset, Position, SegmentId } from '../base/ids.ts'
+import type { Rope } from '../base/rope.ts'
+import type { Clock } from '../io/clock.ts'
+import type { Disk } from '../io/disk.ts'
+import type { Random } from '../io/random.ts'
+import {
+  type CheckpointRow,
+  checkpointEntry,
+  loadCheckpointTable,
+  type Progress,
+  saveCheckpointTable,
+  toPoints,
+  toProducers,
+} from './checkpoint.ts'
+import { Descriptors } from './descriptors.ts'
+import { Flusher, type FlushSettings } from './flusher.ts'
+import { Journal } from './journal.ts'
+import { type Identity, type JournalFile, JournalFiles, type JournalSettings, journalFolder } from './journal-files.ts'
+import { type EntryHeader, entryKinds } from './journal-format.ts'
+import { findJournalFiles, type JournalDamage, type ReplayEnd, replayJournal } from './journal-replay.ts'
+import { LogCache } from './log-cache.ts'
+import type { PartitionLog } from './partition-log.ts'
+import { topicsFolder } from './paths.ts'
+import type { ProducerState } from './producers.ts'
+import type { IndexPoint } from './segment-index.ts'
+import { decodeRecord, syncFolder } from './whole-file.ts'
+
+export interface LogStoreSettings {
+  readonly journal: JournalSettings
+  readonly cacheBytes: number
+  readonly flush: FlushSettings
+  readonly openFilesMax: number
+  readonly acceptDataLoss: boolean
+}
+
+/** What happens in the log that a person should hear of. */
+export type LogEvent =
+  | { readonly event: 'recovered'; readonly groups: number; readonly batches: number; readonly torn: boolean }
+  | { readonly event: 'damage'; readonly what: string }
+  | { readonly event: 'blocked'; readonly why: string }
+  | { readonly event: 'unblocked' }
+
+export interface LogStoreHooks {
+  readonly report: (event: LogEvent) => void
+  /** The disk cannot be trusted any more; the process must stop. */
+  readonly fail: (error: TidelogError) => void
+  /** Saves the metadata so that the journal no longer needs the entries of its Raft log. */
+  readonly saveMetadata: () => Promise<void>
+}
+
+export interface LogIo {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** Where recovery found a batch that its segment file may lack. */
+export interface FoundBatch {
+  readonly base: Offset
+  readonly end: Offset
+  readonly length: number
+  readonly file: JournalFile
+  readonly position: number
+}
+
+/** What recovery found of one segment. */
+export interface FoundSegment {
+  progress: Progress | null
+  points: readonly IndexPoint[]
+  producers: ProducerState[]
+  batches: FoundBatch[]
+  /** How much damage the journal had shown when this segment was last heard of. */
+  damageSeen: number
+}
+
+/** An entry of the metadata's Raft log or its term and vote, in order. */
+export interface FoundRaft {
+  readonly kind: typeof entryKinds.raftEntry | typeof entryKinds.raftState
+  readonly body: Buffer
+  readonly file: JournalFile
+}
+
+/** The share of the journal's bound beyond which the oldest file is flushed free. */
+const longJournalShare = 0.25
+/** Files freed at once, so that a table is not written for each. */
+const trimFilesMin = 2
+
+export class LogStore {
+  readonly io: LogIo
+  readonly settings: LogStoreSettings
+  readonly hooks: LogStoreHooks
+  readonly cache: LogCache
+  readonly descriptors: Descriptors
+  readonly files: JournalFiles
+  readonly flusher: Flusher
+  readonly raft: FoundRaft[] = []
+  readonly damage: JournalDamage[] = []
+  readonly #partitions = new Set<PartitionLog>()
+  readonly #found = new Map<SegmentId, FoundSegment>()
+  readonly #roomWaiters = new Set<() => void>()
+  #journal: Journal | null = null
+  #tableNumber = 0
+  #wasBlocked = false
+
+  private constructor(io: LogIo, identity: Identity, settings: LogStoreSettings, hooks: LogStoreHooks) {
+    this.io = io
+    this.settings = settings
+    this.hooks = hooks
+    this.cache = new LogCache(settings.cacheBytes)
+    this.descriptors = new Descriptors(io.disk, settings.openFilesMax)
+    this.files = new JournalFiles({
+      ...io,
+      identity,
+      settings: settings.journal,
+      onRoom: () => this.#journal?.onRoom(),
+      onFailure: error => this.#fail(error),
+    })
+    this.flusher = new Flusher({
+      clock: io.clock,
+      settings: settings.flush,
+      journal: {
+        isLong: () => this.#isJournalLong(),
+        holdsOldest: log => log.oldestJournalFile() === this.files.live[0],
+        trim: () => this.#trim(),
+      },
+      pressure: () => this.cache.pressure,
+      onProgress: () => this.#progressed(),
+      onFailure: error => this.#fail(error),
+      onBlocked: error => this.#blocked(error),
+    })
+  }
+
+  /** Opens the disk's log and reads its journal. */
+  static async open(
+    io: LogIo,
+    identity: Identity,
+    settings: LogStoreSettings,
+    hooks: LogStoreHooks,
+  ): Promise<LogStore> {
+    const store = new LogStore(io, identity, settings, hooks)
+    await store.#recover(identity)
+    return store
+  }
+
+  get journal(): Journal {
+    if (this.#journal === null) throw new TidelogError('CLOSED', 'the journal is not open')
+    return this.#journal
+  }
+
+  /** What recovery found of a segment; taken once. */
+  takeFound(id: SegmentId): FoundSegment {
+    const found = this.#found.get(id) ?? newFound()
+    this.#found.delete(id)
+    return found
+  }
+
+  /** Segments that the journal speaks of and nobody has taken. */
+  untaken(): SegmentId[] {
+    return [...this.#found].filter(([, found]) => found.batches.length > 0).map(([id]) => id)
+  }
+
+  register(log: PartitionLog): void {
+    this.#partitions.add(log)
+  }
+
+  unregister(log: PartitionLog): void {
+    this.#partitions.delete(log)
+    this.flusher.remove(log)
+  }
+
+  /** Whether a batch of `bytes` may come in now. */
+  hasRoom(bytes: number): boolean {
+    return this.cache.hasRoom(bytes) && !this.journal.stalled
+  }
+
+  /** No use in waiting for room: the disk is full. */
+  get isDiskFull(): boolean {
+    return this.flusher.blocked || (this.journal.stalled && this.files.diskFull)
+  }
+
+  /** Calls back when there may be room again. */
+  onRoom(waiter: () => void): () => void {
+    this.#roomWaiters.add(waiter)
+    return () => this.#roomWaiters.delete(waiter)
+  }
+
+  /** Reads a batch's bytes back from the journal. */
+  async readFound(batch: FoundBatch): Promise<Rope> {
+    const bytes = Buffer.allocUnsafeSlow(batch.length)
+    const count = await batch.file.file.read(bytes, batch.position)
+    if (count < batch.length)
+      throw new TidelogError('CORRUPT', `the journal file ${batch.file.name} became shorter while it was read`)
+    return { chunks: [bytes], length: bytes.length }
+  }
+
+  /** What is in flight becomes durable; then everything is closed. */
+  async close(): Promise<void> {
+    await this.flusher.stop()
+    await this.#journal?.close()
+    await this.files.close()
+    await this.descriptors.close()
+  }
+
+  async #recover(identity: Identity): Promise<void> {
+    const { disk } = this.io
+    await disk.makeDirectory(journalFolder)
+    await disk.makeDirectory(topicsFolder)
+    await syncFolder(disk, '.')
+    const { number, table } = await loadCheckpointTable(disk)
+    this.#tableNumber = number
+    for (const row of table?.segments ?? []) this.#foundOf(row.segmentId as SegmentId, found => takeRow(found, row))
+    const found = await findJournalFiles(disk, identity, table?.fromFileSeq ?? 1)
+    // A name that a killed process left may not be durable yet, and what goes into the file from now on must be.
+    await syncFolder(disk, journalFolder)
+    const end = await this.#replay(found.live, table?.durableThrough ?? 0)
+    this.files.adopt(found.live, found.spares, found.slots)
+    await this.files.start()
+    this.#journal = new Journal({
+      clock: this.io.clock,
+      files: this.files,
+      settings: this.settings.journal,
+      at: {
+        file: found.live.at(-1) ?? null,
+        position: end.position,
+        groupSeq: end.nextGroupSeq,
+        sequence: end.nextSequence,
+      },
+      onFailure: error => this.#fail(error),
+    })
+    await this.#journal.open()
+    this.files.prepare()
+  }
+
+  async #replay(live: readonly JournalFile[], durableThrough: number): Promise<ReplayEnd> {
+    let groups = 0
+    let batches = 0
+    const end = await replayJournal(live, durableThrough, {
+      entry: (header, body, place) => {
+        groups++
+        if (header.kind === entryKinds.batch) {
+          batches++
+          this.#foundBatch(header, place)
+        } else if (header.kind === entryKinds.checkpoint) this.#foundCheckpoint(header, body)
+        else {
+          place.file.pins++
+          this.raft.push({ kind: header.kind, body: Buffer.from(body), file: place.file })
+        }
+      },
+      damage: damage => {
+        this.damage.push(damage)
+        this.hooks.report({ event: 'damage', what: describeDamage(damage) })
+      },
+    })
+    if (live.length > 0) this.hooks.report({ event: 'recovered', groups, batches, torn: end.torn })
+    return end
+  }
+
+  #foundBatch(header: EntryHeader, place: { file: JournalFile; position: number }): void {
+    this.#foundOf(header.segmentId as SegmentId, found => {
+      found.damageSeen = this.damage.length
+      if (found.progress !== null && header.end <= found.progress.flushedEnd) return
+      place.file.pins++
+      found.batches.push({
+        base: header.base as Offset,
+        end: header.end as Offset,
+        length: header.length,
+        file: place.file,
+        position: place.position,
+      })
+    })
+  }
+
+  #foundCheckpoint(header: EntryHeader, body: Buffer): void {
+    const entry = decodeRecord(checkpointEntry, body, 'a checkpoint entry of the journal')
+    this.#foundOf(header.segmentId as SegmentId, found => {
+      found.damageSeen = this.damage.length
+      if (found.progress !== null && found.progress.flushedEnd >= entry.flushedEnd) return
+      const progress = toProgress(entry)
+      found.points = [...found.points, pointOf(progress)]
+      found.progress = progress
+      found.producers.push(...toProducers(entry.producers))
+      for (const batch of found.batches) if (batch.end <= progress.flushedEnd) batch.file.pins--
+      found.batches = found.batches.filter(batch => batch.end > progress.flushedEnd)
+    })
+  }
+
+  #foundOf(id: SegmentId, change: (found: FoundSegment) => void): void {
+    let found = this.#found.get(id)
+    if (found === undefined) {
+      found = newFound()
+      found.damageSeen = this.damage.length
+      this.#found.set(id, found)
+    }
+    change(found)
+  }
+
+  #isJournalLong(): boolean {
+    if (this.journal.stalled) return true
+    let bytes = 0
+    for (const file of this.files.live) bytes += file.bytes
+    return bytes > this.settings.journal.bytesMax * longJournalShare && this.files.live.length > trimFilesMin
+  }
+
+  /** Frees journal files at the old end, once a table that does without them is durable. */
+  async #trim(): Promise<boolean> {
+    if (this.files.freeable() === 0 && this.#isJournalLong() && !this.#oldestIsHeldByBatches())
+      await this.hooks.saveMetadata()
+    const count = this.files.freeable()
+    if (count < trimFilesMin && !(count > 0 && this.#isJournalLong())) return false
+    const table = {
+      fromFileSeq: this.files.live[count]?.seq ?? 0,
+      durableThrough: this.journal.durableThrough,
+      segments: [...this.#partitions].flatMap(log => log.checkpointRows()),
+    }
+    await saveCheckpointTable(this.io.disk, ++this.#tableNumber, table)
+    await this.files.free(count)
+    return true
+  }
+
+  #oldestIsHeldByBatches(): boolean {
+    const oldest = this.files.live[0]
+    for (const log of this.#partitions) if (log.holdsJournalFile(oldest)) return true
+    return false
+  }
+
+  #progressed(): void {
+    if (this.#wasBlocked && !this.flusher.blocked) {
+      this.#wasBlocked = false
+      this.hooks.report({ event: 'unblocked' })
+    }
+    for (const waiter of [...this.#roomWaiters]) waiter()
+  }
+
+  #blocked(error: unknown): void {
+    if (this.#wasBlocked) return
+    this.#wasBlocked = true
+    const why = error instanceof Error ? error.message : String(error)
+    this.hooks.report({ event: 'blocked', why: isDiskFull(error) ? `the disk is full (${why})` : why })
+  }
+
+  #fail(error: unknown): void {
+    void this.flusher.stop()
+    this.hooks.fail(error instanceof TidelogError ? error : new TidelogError('DISK_FAILED', 'the log failed', error))
+  }
+}
+
+function newFound(): FoundSegment {
+  return { progress: null, points: [], producers: [], batches: [], damageSeen: 0 }
+}
+
+function takeRow(found: FoundSegment, row: CheckpointRow): void {
+  found.progress = toProgress(row)
+  found.points = [...toPoints(row.points), pointOf(found.progress)]
+  found.producers = toProducers(row.producers)
+}
+
+function pointOf(progress: Progress): IndexPoint {
+  return { offset: progress.flushedEnd, position: progress.flushedBytes, maxTimestampBefore: progress.maxTimestamp }
+}
+
+function toProgress(row: Omit<CheckpointRow, 'points' | 'producers'>): Progress {
+  return {
+    segmentId: row.segmentId as SegmentId,
+    flushedEnd: row.flushedEnd as Offset,
+    flushedBytes: row.flushedBytes as Position,
+    checksum: row.checksum,
+    maxTimestamp: row.maxTimestamp,
+    maxTimestampBase: row.maxTimestampBase as Offset,
+    records: row.records,
+    suspect: row.suspect,
+    holes: row.holes.map(hole => ({ from: hole.from as Offset, to: hole.to as Offset })),
+  }
+}
+
+function describeDamage(damage: JournalDamage): string {
+  const lost = damage.lost
+    .map(batch => `segment ${batch.segmentId} offsets ${batch.base} to ${batch.end - 1}`)
+    .join(', ')
+  return `groups ${damage.fromGroup} to ${damage.toGroup - 1} of ${damage.file} are corrupt${lost === '' ? '' : `: ${lost}`}`
+}

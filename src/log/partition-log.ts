@@ -1,0 +1,487 @@
+/**
+ * One partition on this disk: the segments of its chain, the batches in flight, its producers. The door of this folder: what
+ * lies above sees this and `LogStore`.
+ *
+ * Order of life: `recover` (once, after the journal was read), then `append`, `read` and the look-ups; `sealAndOpen` and
+ * `advanceStart` when the metadata says so; `remove` at the end. The flusher calls `flushNext`.
+ */
+import type { LeaderEpoch, Offset, TopicId } from '../base/ids.ts'
+import { invariant } from '../base/invariant.ts'
+import { emptyRope, type Rope, ropeOf } from '../base/rope.ts'
+import { type BatchHeader, stampBatch } from '../wire/record-batch.ts'
+import { type CheckpointRow, checkpointEntry, indexPointsMax } from './checkpoint.ts'
+import type { JournalEntry } from './journal.ts'
+import type { JournalFile } from './journal-files.ts'
+import { entryKinds } from './journal-format.ts'
+import type { LogStore } from './log-store.ts'
+import { folderOfPartition, isSegmentFile, segmentPath, topicsFolder } from './paths.ts'
+import { type ProducerState, Producers, type Verdict } from './producers.ts'
+import { endOf, type Found, readBatchAt, readSegment, type SegmentRead, walkFile } from './read.ts'
+import { recoverPartition } from './recovery.ts'
+import { writeSealFile } from './seal-file.ts'
+import { type BatchOwner, CachedBatch, Segment, type SegmentRecord } from './segment.ts'
+import type { IndexPoint } from './segment-index.ts'
+import { encodeRecord, syncFolder } from './whole-file.ts'
+
+export interface PartitionLogOptions {
+  readonly store: LogStore
+  readonly topicId: TopicId
+  readonly index: number
+  readonly indexIntervalBytes: () => number
+  /** Acknowledge a batch when it is written, before its sync. */
+  readonly isRelaxed: () => boolean
+  /** The high watermark has risen. */
+  readonly onAdvance: () => void
+}
+
+export interface ReadRequest {
+  readonly from: Offset
+  readonly bytesMax: number
+  readonly minOne: boolean
+}
+
+/** Coarse stretches of an index longer than this are filled before a segment is sealed. */
+const sparseGapBytes = 64 * 1024
+
+export class PartitionLog implements BatchOwner {
+  readonly store: LogStore
+  readonly topicId: TopicId
+  readonly index: number
+  readonly folder: string
+  readonly options: PartitionLogOptions
+  /** Producers as of the newest batch given offsets. */
+  readonly producers: Producers
+  /** Producers as of what the segment files hold: what checkpoints and seals save. */
+  readonly #flushedProducers: Producers
+  /** In order; the last one is open. */
+  #segments: Segment[]
+  #logStartOffset: Offset
+  #highWatermark: Offset
+  #folderIsDurable = false
+  #removed = false
+
+  private constructor(
+    options: PartitionLogOptions,
+    recovered: { segments: Segment[]; flushedProducers: Producers; producers: Producers },
+    logStartOffset: Offset,
+  ) {
+    this.store = options.store
+    this.topicId = options.topicId
+    this.index = options.index
+    this.options = options
+    this.folder = folderOfPartition(options.topicId, options.index)
+    this.#segments = recovered.segments
+    this.producers = recovered.producers
+    this.#flushedProducers = recovered.flushedProducers
+    this.#logStartOffset = logStartOffset
+    this.#highWatermark = this.active.durableEnd
+  }
+
+  /** Makes the partition's log out of its chain and of what the disk and the journal hold. */
+  static async recover(
+    options: PartitionLogOptions,
+    chain: readonly SegmentRecord[],
+    logStartOffset: Offset,
+  ): Promise<PartitionLog> {
+    const recovered = await recoverPartition(options, chain)
+    const log = new PartitionLog(options, recovered, logStartOffset)
+    options.store.register(log)
+    await recovered.load(log)
+    log.#highWatermark = log.active.durableEnd
+    if (log.needsFlush) options.store.flusher.add(log)
+    return log
+  }
+
+  get active(): Segment {
+    const segment = this.#segments.at(-1)
+    invariant(segment !== undefined, 'a partition has an open segment')
+    return segment
+  }
+
+  get segments(): readonly Segment[] {
+    return this.#segments
+  }
+
+  get logStartOffset(): Offset {
+    return this.#logStartOffset
+  }
+
+  get highWatermark(): Offset {
+    return this.#highWatermark
+  }
+
+  get nextOffset(): Offset {
+    return this.active.nextOffset
+  }
+
+  get leaderEpoch(): LeaderEpoch {
+    return this.active.leaderEpoch
+  }
+
+  /** The tail may be lost to corruption; nothing may be appended behind it. */
+  get isSuspect(): boolean {
+    return this.active.progress.suspect
+  }
+
+  get isRemoved(): boolean {
+    return this.#removed
+  }
+
+  /** Everything that was appended is durable. */
+  get isSettled(): boolean {
+    return this.active.nextOffset === this.active.durableEnd
+  }
+
+  check(header: BatchHeader): Verdict {
+    return this.producers.check(header)
+  }
+
+  /**
+   * Gives a batch its offsets and hands it to the journal. `onAcknowledged` runs when it is durable (or written, where the
+   * topic is relaxed). The bytes belong to the log from here on.
+   */
+  append(header: BatchHeader, bytes: Rope, onAcknowledged: (() => void) | null): CachedBatch {
+    invariant(!this.#removed && !this.isSuspect, 'only a sound log is appended to')
+    const segment = this.active
+    const base = segment.nextOffset
+    stampBatch(bytes, base, segment.leaderEpoch)
+    const batch = new CachedBatch(this, segment, header, base, this.store.cache.admit(bytes))
+    batch.onAcknowledged = onAcknowledged
+    segment.add(batch)
+    this.producers.note(header, base, batch.end)
+    this.store.journal.append(batch)
+    return batch
+  }
+
+  batchWritten(batch: CachedBatch): void {
+    if (this.options.isRelaxed()) this.#acknowledge(batch)
+  }
+
+  batchDurable(batch: CachedBatch): void {
+    if (this.#removed) {
+      batch.unpin()
+      this.store.cache.dropUnflushed(batch.body)
+      return
+    }
+    batch.segment.settle(batch)
+    this.store.flusher.add(this)
+    this.#acknowledge(batch)
+  }
+
+  /** Whole batches from `from` on; the caller has checked that it lies between the log start and the high watermark. */
+  read(request: ReadRequest): SegmentRead | Promise<SegmentRead> {
+    const segment = this.segmentAt(request.from)
+    if (segment === null || request.from >= this.#highWatermark) return { error: 'NONE', records: emptyRope }
+    const read = readSegment(segment, this.store.descriptors, { ...request, limit: this.#highWatermark })
+    if (!(read instanceof Promise)) return read
+    segment.readers++
+    return read.finally(() => this.#unread(segment))
+  }
+
+  /** The segment that holds an offset. */
+  segmentAt(offset: Offset): Segment | null {
+    let low = 0
+    let high = this.#segments.length
+    while (high - low > 1) {
+      const middle = (low + high) >>> 1
+      if ((this.#segments[middle] as Segment).base <= offset) low = middle
+      else high = middle
+    }
+    return this.#segments[low] ?? null
+  }
+
+  /**
+   * Batches of one segment whose highest timestamp is at least `timestampMs`, in order, each read and checked. A batch that
+   * does not match its checksum is left out.
+   */
+  async *batchesSince(segment: Segment, timestampMs: number): AsyncGenerator<{ header: BatchHeader; bytes: Rope }> {
+    segment.readers++
+    try {
+      const point = await segment.pointBeforeTime(timestampMs)
+      const found: Found[] = []
+      const to = segment.progress.flushedBytes
+      if (point.position < to) {
+        await walkFile(segment, this.store.descriptors, { from: point.position, to }, one => {
+          if (one.header.maxTimestamp >= timestampMs) found.push(one)
+          return found.length < 16
+        })
+      }
+      for (const one of found) {
+        const bytes = await readBatchAt(segment, this.store.descriptors, one)
+        if (bytes !== null) yield { header: one.header, bytes }
+      }
+      const after = found.at(-1)
+      const from = after === undefined ? segment.progress.flushedEnd : endOf(after.header)
+      for (const batch of segment.cached(from)) {
+        if (batch.end > this.#highWatermark) return
+        if (batch.header.maxTimestamp >= timestampMs) {
+          yield { header: { ...batch.header, baseOffset: batch.base }, bytes: batch.body }
+        }
+      }
+    } finally {
+      this.#unread(segment)
+    }
+  }
+
+  /** The chain was extended: what was open ends where it is, and `record` is open. */
+  sealAndOpen(record: SegmentRecord): void {
+    const sealed = this.active
+    invariant(this.isSettled && record.base === sealed.durableEnd, 'a planned roll drains the segment first')
+    sealed.end = record.base
+    this.#segments.push(this.newSegment(record))
+    this.store.flusher.add(this)
+  }
+
+  newSegment(record: SegmentRecord): Segment {
+    return new Segment({
+      record,
+      path: this.pathOf(record),
+      descriptors: this.store.descriptors,
+      indexIntervalBytes: this.options.indexIntervalBytes(),
+    })
+  }
+
+  pathOf(record: { readonly id: number; readonly base: number }): string {
+    return segmentPath(this.folder, record)
+  }
+
+  /** Moves the log start; nothing below it is served any more. */
+  advanceStart(offset: Offset): void {
+    invariant(
+      offset >= this.#logStartOffset && offset <= this.#highWatermark,
+      'the log start moves forward within the log',
+    )
+    this.#logStartOffset = offset
+  }
+
+  /** Takes the oldest segments out, up to and including `last`, and removes their files once nobody reads them. */
+  async removeSegments(count: number): Promise<void> {
+    const removed = this.#segments.slice(0, count)
+    invariant(count < this.#segments.length, 'the open segment stays')
+    this.#segments = this.#segments.slice(count)
+    for (const segment of removed) this.#forget(segment)
+    for (const segment of removed) await this.#removeFiles(segment)
+    if (removed.some(segment => segment.hasFile)) await syncFolder(this.store.io.disk, this.folder)
+  }
+
+  /** The topic is gone: every file goes. Appends that were in flight are never acknowledged. */
+  async remove(): Promise<void> {
+    this.#removed = true
+    this.store.unregister(this)
+    const { disk } = this.store.io
+    for (const segment of this.#segments) this.#forget(segment)
+    for (const segment of this.#segments) await this.#removeFiles(segment)
+    for (const name of await disk.list(this.folder)) {
+      if (isSegmentFile(name)) await disk.remove(`${this.folder}/${name}`)
+    }
+    await disk.removeDirectory(this.folder)
+    await syncFolder(disk, topicsFolder)
+  }
+
+  get unflushedBytes(): number {
+    let bytes = 0
+    for (const segment of this.#unflushed()) bytes += segment.unflushedBytes
+    return bytes
+  }
+
+  /** A sealed segment waits for the rest of its bytes and its seal file. */
+  get awaitsSeal(): boolean {
+    const first = this.#firstUnflushed()
+    return first !== null && first.end !== null
+  }
+
+  get needsFlush(): boolean {
+    return this.awaitsSeal || this.unflushedBytes > 0
+  }
+
+  /** The oldest journal file that this partition needs. */
+  oldestJournalFile(): JournalFile | null {
+    for (const segment of this.#unflushed()) {
+      const file = segment.oldestJournalFile()
+      if (file !== null) return file
+    }
+    return null
+  }
+
+  holdsJournalFile(file: JournalFile | undefined): boolean {
+    return file !== undefined && this.oldestJournalFile() === file
+  }
+
+  /** Flushes the next run, in order of offsets, and seals a segment that is complete. Rejects with what the disk says. */
+  async flushNext(bytesMax: number): Promise<void> {
+    const segment = this.#firstUnflushed()
+    if (segment === null || this.#removed) return
+    // Counts as a reader, so that the files are not removed under it.
+    segment.readers++
+    try {
+      const run = segment.nextRun(bytesMax)
+      if (run.length > 0) await this.#flushRun(segment, run)
+      else if (segment.unflushedBytes === 0 && segment.progress.flushedEnd < segment.durableEnd) segment.skipToDurable()
+      const isComplete = segment.end !== null && segment.progress.flushedEnd === segment.end
+      if (isComplete && !segment.isDropped) await this.#seal(segment)
+    } finally {
+      this.#unread(segment)
+    }
+  }
+
+  /** This partition's part of a checkpoint table. */
+  checkpointRows(): CheckpointRow[] {
+    const rows: CheckpointRow[] = []
+    for (const segment of this.#unflushed()) {
+      const { progress } = segment
+      const isFirst = rows.length === 0
+      if (!isFirst && progress.flushedBytes === 0 && !progress.suspect && progress.holes.length === 0) continue
+      rows.push({
+        ...progress,
+        // Flushing follows the order of segments, so that the state as of the flushed end is the first one's.
+        producers: isFirst ? [...this.#flushedProducers.all()] : [],
+        points: segment.index?.thinned(indexPointsMax).filter(point => point.position < progress.flushedBytes) ?? [],
+      })
+    }
+    return rows
+  }
+
+  *#unflushed(): IterableIterator<Segment> {
+    const from = this.#segments.findLastIndex(segment => segment.isFlushed) + 1
+    for (let i = from; i < this.#segments.length; i++) yield this.#segments[i] as Segment
+  }
+
+  #firstUnflushed(): Segment | null {
+    for (const segment of this.#unflushed()) return segment
+    return null
+  }
+
+  async #flushRun(segment: Segment, run: readonly CachedBatch[]): Promise<void> {
+    await this.#makeFile(segment)
+    const chunks: Buffer[] = []
+    for (const batch of run) chunks.push(...batch.body.chunks)
+    await this.store.descriptors.writeSynced(segment.logPath, chunks, segment.progress.flushedBytes)
+    if (segment.isDropped) return
+    segment.noteFlushed(run)
+    const touched = this.#noteProducers(run)
+    for (const batch of run) {
+      batch.unpin()
+      this.store.cache.flushed(batch)
+    }
+    this.store.journal.append(new CheckpointNote(segment, touched))
+  }
+
+  /** The file's name is durable before anything relies on what is in it. */
+  async #makeFile(segment: Segment): Promise<void> {
+    if (segment.hasFile) return
+    const { disk } = this.store.io
+    if (!this.#folderIsDurable) {
+      await disk.makeDirectory(this.folder)
+      await syncFolder(disk, topicsFolder)
+      this.#folderIsDurable = true
+    }
+    await this.store.descriptors.use(segment.logPath, 'create', async () => {})
+    await syncFolder(disk, this.folder)
+    segment.hasFile = true
+  }
+
+  /** Brings the flushed producers up to a run; returns what the run changed. */
+  #noteProducers(run: readonly CachedBatch[]): ProducerState[] {
+    const touched = new Producers()
+    for (const batch of run) {
+      this.#flushedProducers.note(batch.header, batch.base, batch.end)
+      touched.note(batch.header, batch.base, batch.end)
+    }
+    return [...touched.all()]
+  }
+
+  async #seal(segment: Segment): Promise<void> {
+    const { progress, index, end } = segment
+    invariant(index !== null && end !== null, 'a segment is sealed once')
+    await this.#makeFile(segment)
+    await this.#fillIndex(segment)
+    const summary = {
+      ...progress,
+      base: segment.base,
+      end,
+      bytes: progress.flushedBytes,
+      leaderEpoch: segment.leaderEpoch,
+      producers: [...this.#flushedProducers.all()],
+    }
+    await writeSealFile(this.store.io.disk, segment.sealPath, summary, index.points)
+    if (!segment.isDropped) segment.becomeFlushed()
+  }
+
+  /** Walks what another process wrote of this segment, so that its seal gets a dense index. */
+  async #fillIndex(segment: Segment): Promise<void> {
+    const interval = Math.max(this.options.indexIntervalBytes(), 1)
+    for (const gap of segment.index?.gaps(Math.max(sparseGapBytes, interval), segment.progress.flushedBytes) ?? []) {
+      const points: IndexPoint[] = []
+      let maxTimestampBefore = gap.from.maxTimestampBefore
+      let last = gap.from.position
+      await walkFile(
+        segment,
+        this.store.descriptors,
+        { from: gap.from.position, to: gap.to },
+        ({ header, position }) => {
+          if (position - last >= interval) {
+            points.push({ offset: header.baseOffset, position, maxTimestampBefore })
+            last = position
+          }
+          maxTimestampBefore = Math.max(maxTimestampBefore, header.maxTimestamp)
+          return true
+        },
+      )
+      segment.index?.insert(points)
+    }
+  }
+
+  #acknowledge(batch: CachedBatch): void {
+    if (this.#removed) return
+    const settle = batch.onAcknowledged
+    batch.onAcknowledged = null
+    if (batch.end > this.#highWatermark) {
+      this.#highWatermark = batch.end
+      this.options.onAdvance()
+    }
+    settle?.()
+  }
+
+  #forget(segment: Segment): void {
+    segment.isDropped = true
+    for (const batch of segment.dropUnflushed()) {
+      // What is still in flight is let go when the journal settles it.
+      if (batch.end > segment.durableEnd) continue
+      this.#flushedProducers.note(batch.header, batch.base, batch.end)
+      batch.unpin()
+      this.store.cache.dropUnflushed(batch.body)
+    }
+  }
+
+  async #removeFiles(segment: Segment): Promise<void> {
+    if (segment.readers > 0) await new Promise<void>(resolve => (segment.onUnread = resolve))
+    for (const path of [segment.logPath, segment.sealPath]) {
+      await this.store.descriptors.forget(path)
+      await this.store.io.disk.remove(path)
+    }
+  }
+
+  #unread(segment: Segment): void {
+    if (--segment.readers === 0) segment.onUnread?.()
+  }
+}
+
+/** A checkpoint on its way into the journal. */
+class CheckpointNote implements JournalEntry {
+  readonly kind = entryKinds.checkpoint
+  readonly segmentId: number
+  readonly base: number
+  readonly end: number
+  readonly body: Rope
+
+  constructor(segment: Segment, producers: readonly ProducerState[]) {
+    this.segmentId = segment.id
+    this.base = segment.base
+    this.end = segment.progress.flushedEnd
+    this.body = ropeOf(encodeRecord(checkpointEntry, { ...segment.progress, producers }))
+  }
+
+  placed(): void {}
+  written(): void {}
+  durable(): void {}
+}

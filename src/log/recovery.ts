@@ -1,0 +1,245 @@
+/**
+ * From what the disk holds to a partition that serves: sealed segments with a seal file are taken as they are; for the rest,
+ * the file is cut to its checkpoint and the journal supplies what comes after. Only unsealed tails are looked at.
+ *
+ * What was durable and cannot be found is never passed over in silence: it becomes a hole, which readers are told of, or,
+ * where nobody can say how much is missing, the partition takes no appends until an operator accepts the loss.
+ */
+
+import { crc32c } from '../base/crc32c.ts'
+import type { Offset, Position } from '../base/ids.ts'
+import { invariant } from '../base/invariant.ts'
+import { peekRope } from '../base/rope.ts'
+import { batchUnsummedBytes, readBatchHeaderOfRope } from '../wire/record-batch.ts'
+import { type Progress, toProducers } from './checkpoint.ts'
+import type { FoundBatch, FoundSegment, LogStore } from './log-store.ts'
+import type { PartitionLog, PartitionLogOptions } from './partition-log.ts'
+import { folderOfPartition, segmentPath } from './paths.ts'
+import { Producers } from './producers.ts'
+import { endOf, readBatchAt, walkFile } from './read.ts'
+import { SealFile } from './seal-file.ts'
+import { CachedBatch, Segment, type SegmentRecord } from './segment.ts'
+
+/** Loading what the journal has goes hand in hand with flushing, so that a start needs no more memory than running does. */
+const loadPressureMax = 0.5
+const flushBytes = 8 << 20
+
+export interface RecoveredPartition {
+  readonly segments: Segment[]
+  readonly producers: Producers
+  readonly flushedProducers: Producers
+  /** Takes the batches that only the journal has into memory. */
+  load(log: PartitionLog): Promise<void>
+}
+
+export async function recoverPartition(
+  options: PartitionLogOptions,
+  chain: readonly SegmentRecord[],
+): Promise<RecoveredPartition> {
+  invariant(chain.length > 0 && chain.at(-1)?.end === null, 'a chain ends with its open segment')
+  return new Recovery(options, chain).run()
+}
+
+class Recovery {
+  readonly #options: PartitionLogOptions
+  readonly #chain: readonly SegmentRecord[]
+  readonly #folder: string
+  readonly #store: LogStore
+  readonly #segments: Segment[] = []
+  readonly #found = new Map<Segment, FoundSegment>()
+  readonly #flushedProducers = new Producers()
+
+  constructor(options: PartitionLogOptions, chain: readonly SegmentRecord[]) {
+    this.#options = options
+    this.#chain = chain
+    this.#store = options.store
+    this.#folder = folderOfPartition(options.topicId, options.index)
+  }
+
+  async run(): Promise<RecoveredPartition> {
+    const names = new Set(await this.#store.io.disk.list(this.#folder))
+    const hasSeal = (record: SegmentRecord) => record.end !== null && names.has(this.#name(record, 'seal'))
+    const flushedCount = this.#chain.findLastIndex(hasSeal) + 1
+    for (const record of this.#chain.slice(0, flushedCount)) this.#takeFlushed(record)
+    await this.#takeProducersOfSeal()
+    for (const record of this.#chain.slice(flushedCount)) await this.#takeUnflushed(record, names)
+    return {
+      segments: this.#segments,
+      flushedProducers: this.#flushedProducers,
+      producers: new Producers(this.#flushedProducers.all()),
+      load: log => this.#load(log),
+    }
+  }
+
+  #name(record: SegmentRecord, ending: string): string {
+    return `${segmentPath('', record).slice(1)}.${ending}`
+  }
+
+  #path(record: SegmentRecord): string {
+    return segmentPath(this.#folder, record)
+  }
+
+  #takeFlushed(record: SegmentRecord): void {
+    for (const batch of this.#store.takeFound(record.id).batches) batch.file.pins--
+    const { descriptors } = this.#store
+    this.#segments.push(Segment.flushed({ record, path: this.#path(record), descriptors, seal: null }))
+  }
+
+  /** Producers as of the last sealed segment. */
+  async #takeProducersOfSeal(): Promise<void> {
+    const last = this.#segments.at(-1)
+    if (last === undefined) return
+    try {
+      const seal = await SealFile.open(last.sealPath, this.#store.descriptors)
+      for (const state of toProducers(seal.body.producers)) this.#flushedProducers.put(state)
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      this.#report(`${why}; retries of producers that wrote before it may be stored twice`)
+    }
+  }
+
+  async #takeUnflushed(record: SegmentRecord, names: ReadonlySet<string>): Promise<void> {
+    const found = this.#store.takeFound(record.id)
+    const segment = new Segment({
+      record,
+      path: this.#path(record),
+      descriptors: this.#store.descriptors,
+      indexIntervalBytes: this.#options.indexIntervalBytes(),
+      ...(found.progress === null ? {} : { progress: found.progress, points: found.points }),
+    })
+    const hasFile = names.has(this.#name(record, 'log'))
+    segment.hasFile = hasFile && segment.progress.flushedBytes > 0
+    const salvaged = await this.#checkFile(segment, hasFile)
+    this.#segments.push(salvaged ?? segment)
+    this.#found.set(salvaged ?? segment, found)
+    for (const state of found.producers) this.#flushedProducers.merge(state)
+  }
+
+  /** Cuts what the checkpoint does not vouch for; where the file is too short, returns a segment with a hole instead. */
+  async #checkFile(segment: Segment, hasFile: boolean): Promise<Segment | null> {
+    const { flushedBytes } = segment.progress
+    if (!hasFile) return flushedBytes > 0 ? this.#salvage(segment, false) : null
+    const size = await this.#store.descriptors.use(segment.logPath, 'read', async file => {
+      const bytes = await file.size()
+      if (bytes > flushedBytes) await file.truncate(flushedBytes)
+      return bytes
+    })
+    return size < flushedBytes ? this.#salvage(segment, true) : null
+  }
+
+  /** Keeps the sound beginning of a file that is shorter than its checkpoint says. */
+  async #salvage(segment: Segment, hasFile: boolean): Promise<Segment> {
+    const { progress } = segment
+    let kept: Progress = {
+      ...progress,
+      flushedEnd: segment.base,
+      flushedBytes: 0 as Position,
+      checksum: 0,
+      maxTimestamp: -1,
+      maxTimestampBase: -1 as Offset,
+      records: 0,
+    }
+    if (hasFile) kept = await this.#soundPrefix(segment, kept)
+    this.#report(
+      `${segment.logPath} is shorter than what was synced: offsets ${kept.flushedEnd} to ${progress.flushedEnd - 1} are lost`,
+    )
+    const salvaged = new Segment({
+      record: { ...segment, bytes: 0, maxTimestamp: -1 },
+      path: segment.logPath.slice(0, -'.log'.length),
+      descriptors: this.#store.descriptors,
+      indexIntervalBytes: this.#options.indexIntervalBytes(),
+      progress: kept,
+    })
+    salvaged.hasFile = hasFile
+    if (kept.flushedEnd < progress.flushedEnd) salvaged.noteHole({ from: kept.flushedEnd, to: progress.flushedEnd })
+    return salvaged
+  }
+
+  async #soundPrefix(segment: Segment, empty: Progress): Promise<Progress> {
+    const { descriptors } = this.#store
+    const size = await descriptors.use(segment.logPath, 'read', file => file.size())
+    const found: { header: Parameters<typeof endOf>[0]; position: Position }[] = []
+    await walkFile(segment, descriptors, { from: 0 as Position, to: size as Position }, one => {
+      found.push(one)
+      return true
+    })
+    let kept = empty
+    for (const one of found) {
+      const bytes = await readBatchAt(segment, descriptors, one)
+      if (bytes === null) break
+      const isNewest = one.header.maxTimestamp > kept.maxTimestamp
+      kept = {
+        ...kept,
+        flushedEnd: endOf(one.header),
+        flushedBytes: (one.position + one.header.bytes) as Position,
+        checksum: crc32c(peekRope(bytes, 0, batchUnsummedBytes), kept.checksum),
+        maxTimestamp: isNewest ? one.header.maxTimestamp : kept.maxTimestamp,
+        maxTimestampBase: isNewest ? one.header.baseOffset : kept.maxTimestampBase,
+        records: kept.records + one.header.recordCount,
+      }
+    }
+    return kept
+  }
+
+  async #load(log: PartitionLog): Promise<void> {
+    for (const [segment, found] of this.#found) {
+      for (const batch of found.batches) await this.#loadBatch(log, segment, batch)
+      if (segment.end !== null && segment.nextOffset < segment.end) this.#hole(segment, segment.end)
+    }
+    const start = log.logStartOffset
+    if (log.active.nextOffset < start) this.#hole(log.active, start)
+    this.#judge(log.active, this.#found.get(log.active))
+  }
+
+  async #loadBatch(log: PartitionLog, segment: Segment, batch: FoundBatch): Promise<void> {
+    if (batch.end <= segment.nextOffset) {
+      batch.file.pins--
+      return
+    }
+    if (batch.base > segment.nextOffset) this.#hole(segment, batch.base)
+    const bytes = await this.#store.readFound(batch)
+    const header = readBatchHeaderOfRope(bytes)
+    invariant(header !== null && header.baseOffset === batch.base, 'the journal was checked when it was read')
+    const cached = new CachedBatch(log, segment, header, batch.base, this.#store.cache.admit(bytes))
+    // Replay has pinned the file for it.
+    cached.file = batch.file
+    segment.add(cached)
+    segment.settle(cached)
+    log.producers.note(header, cached.base, cached.end)
+    await this.#makeRoom(log)
+  }
+
+  async #makeRoom(log: PartitionLog): Promise<void> {
+    try {
+      while (this.#store.cache.pressure > loadPressureMax && log.needsFlush) await log.flushNext(flushBytes)
+    } catch (error) {
+      // A full disk: what waits for it was within the bound before the restart, so it fits.
+      if (this.#store.cache.pressure > 1) throw error
+    }
+  }
+
+  #hole(segment: Segment, to: Offset): void {
+    this.#report(
+      `offsets ${segment.nextOffset} to ${to - 1} of ${segment.logPath} are lost; reads there answer CORRUPT_MESSAGE`,
+    )
+    segment.noteHole({ from: segment.nextOffset, to })
+  }
+
+  /** Whether the open segment may have lost a tail that nobody can measure. */
+  #judge(active: Segment, found: FoundSegment | undefined): void {
+    const missedDamage = (found?.damageSeen ?? 0) < this.#store.damage.length
+    const isSuspect = active.progress.suspect || missedDamage
+    if (!isSuspect) return
+    const accepted = this.#store.settings.acceptDataLoss
+    active.suspect(!accepted)
+    this.#report(
+      accepted
+        ? `${active.logPath} may have lost records from offset ${active.nextOffset} on; the loss was accepted, writing goes on there`
+        : `${active.logPath} may have lost records from offset ${active.nextOffset} on; it takes no appends until a start with --accept-data-loss`,
+    )
+  }
+
+  #report(what: string): void {
+    this.#store.hooks.report({ event: 'damage', what })
+  }
+}
