@@ -98,7 +98,7 @@ class FetchWait {
       const { partition, from } = wanted[place]!
       if (partition === null) continue
       const seen = found[place]!.highWatermark as Offset
-      const watch: Watch = { place, partition, countedTo: from > seen ? from : seen, queued: false }
+      const watch: Watch = { place, partition, countedTo: Math.max(from, seen) as Offset, queued: false }
       this.#unsubscribers.push(partition.onChange(() => this.#onChange(watch)))
       // It may have changed since it was read.
       if (partition.highWatermark !== seen) this.#onChange(watch)

@@ -1,0 +1,139 @@
+/**
+ * The broker as a connection sees it: a frame goes in, a frame comes out. What stands between them, the server's sockets
+ * know nothing of: which API and version is meant, who answers it, and what becomes of a request that fails.
+ */
+import { TidelogError } from '../base/errors.ts'
+import type { Rope } from '../base/rope.ts'
+import type { Clock } from '../io/clock.ts'
+import type { Random } from '../io/random.ts'
+import { type Api, apis, servesVersion } from '../wire/api-keys.ts'
+import { decodeRequest, encodeResponse } from '../wire/exchange.ts'
+import { peekRequest, type RequestHeader } from '../wire/headers.ts'
+import { ProtocolError } from '../wire/protocol-error.ts'
+import { type Access, allowAll } from './access.ts'
+import type { BrokerConfigs } from './configs.ts'
+import type { BrokerParts, ConnectionContext, RequestContext } from './context.ts'
+import { isFatal } from './faults.ts'
+import { FetchSessions } from './fetch-sessions.ts'
+import { FetchWaits } from './fetch-waits.ts'
+import type { Answer, Handler } from './handler.ts'
+import { apiVersions, unknownApiVersionsVersion } from './handlers/api-versions.ts'
+import { createTopics } from './handlers/create-topics.ts'
+import { deleteTopics } from './handlers/delete-topics.ts'
+import { describeCluster } from './handlers/describe-cluster.ts'
+import { fetch } from './handlers/fetch.ts'
+import { findCoordinator } from './handlers/find-coordinator.ts'
+import { initProducerId } from './handlers/init-producer-id.ts'
+import { listOffsets } from './handlers/list-offsets.ts'
+import { metadata } from './handlers/metadata.ts'
+import { produce } from './handlers/produce.ts'
+import { ProducerIds } from './producer-ids.ts'
+import type { Storage } from './storage.ts'
+import { TopicMaker } from './topic-maker.ts'
+
+export const handlers: readonly Handler[] = [
+  produce,
+  fetch,
+  listOffsets,
+  metadata,
+  findCoordinator,
+  apiVersions,
+  createTopics,
+  deleteTopics,
+  initProducerId,
+  describeCluster,
+]
+
+const handlersByKey: ReadonlyMap<number, Handler> = new Map(handlers.map(handler => [handler.api.key, handler]))
+
+/** No request waits longer, whatever timeout it states. */
+const requestMsMax = 300_000
+
+export interface BrokerOptions {
+  readonly storage: Storage
+  readonly clock: Clock
+  readonly random: Random
+  readonly configs: BrokerConfigs
+  readonly access?: Access
+  /** Told of what a handler threw; the client gets UNKNOWN_SERVER_ERROR. For the log. */
+  readonly onFault?: (error: unknown, request: RequestFacts) => void
+}
+
+export interface RequestFacts {
+  readonly api: string
+  readonly version: number
+  readonly clientId: string | null
+}
+
+export class Broker {
+  readonly #parts: BrokerParts
+  readonly #onFault: NonNullable<BrokerOptions['onFault']>
+
+  constructor({ storage, clock, random, configs, access = allowAll, onFault = () => {} }: BrokerOptions) {
+    this.#onFault = onFault
+    this.#parts = {
+      storage,
+      clock,
+      configs,
+      access,
+      producerIds: new ProducerIds(storage),
+      fetchSessions: new FetchSessions(clock, random, configs.settings.fetchSessionsMax),
+      fetchWaits: new FetchWaits(clock),
+      topicMaker: new TopicMaker(storage, configs),
+    }
+  }
+
+  /**
+   * Answers one request. `frame` is what follows the length on the wire; the answer begins with its length. Null when there
+   * is nothing to answer (acks=0). The bytes of a produce request belong to the log from now on.
+   *
+   * Requests of a connection are handed in as they come, without waiting for the answers before: what must keep their order
+   * (appends get their offsets) happens within the call. Answers must be sent in the order of the requests.
+   *
+   * A rejection with `ProtocolError` closes the connection, and nothing else. Any other rejection is a broken invariant or a
+   * broken disk: the process must stop.
+   */
+  async handle(frame: Rope, connection: ConnectionContext): Promise<Rope | null> {
+    const { apiKey, apiVersion: version, correlationId } = peekRequest(frame)
+    const handler = handlersByKey.get(apiKey)
+    if (handler === undefined) throw new ProtocolError(`there is no API ${apiKey} here`)
+    const { api } = handler
+    if (!servesVersion(api, version)) return refuseVersion(api, version, correlationId)
+    const { header, body } = decodeRequest(api, version, frame)
+    const context = this.#contextOf(header, connection)
+    const encode = (answer: Answer<Api>) =>
+      answer === null ? null : encodeResponse(api, version, correlationId, answer)
+    try {
+      return encode(await handler.handle(body, context))
+    } catch (error) {
+      if (error instanceof ProtocolError || isFatal(error)) throw error
+      if (error instanceof TidelogError && error.code === 'CLOSED') throw new ProtocolError('the broker is stopping')
+      this.#onFault(error, { api: api.name, version, clientId: header.clientId })
+      const answer = handler.failed(body, 'UNKNOWN_SERVER_ERROR', context)
+      if (answer === null) throw new ProtocolError(`${api.name} failed and cannot be answered`)
+      return encode(answer)
+    }
+  }
+
+  #contextOf({ apiVersion, clientId }: RequestHeader, connection: ConnectionContext): RequestContext {
+    return {
+      principal: connection.principal,
+      listener: connection.listener,
+      advertised: connection.advertised,
+      signal: connection.signal,
+      clientId,
+      version: apiVersion,
+      deadlineMs: this.#parts.clock.monotonicMs() + requestMsMax,
+      parts: this.#parts,
+    }
+  }
+}
+
+/**
+ * A version that is not served closes the connection, as with Apache Kafka. Only the question which versions are served is
+ * answered always (KIP-511); what follows its header is not looked at.
+ */
+function refuseVersion(api: Api, version: number, correlationId: number): Rope {
+  if (api.key !== apis.apiVersions.key) throw new ProtocolError(`${api.name} ${version} is not served`)
+  return encodeResponse(apis.apiVersions, 0, correlationId, unknownApiVersionsVersion)
+}

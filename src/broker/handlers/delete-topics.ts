@@ -1,0 +1,76 @@
+/**
+ * DeleteTopics: by name, in 6+ also by id. A topic reported as deleted is gone from the metadata; a topic made under its
+ * name afterwards has another id.
+ *
+ * 3+ is told TOPIC_DELETION_DISABLED where deleting is switched off, 5+ gets messages.
+ */
+import { noTopicId, type TopicId } from '../../base/ids.ts'
+import { apis } from '../../wire/api-keys.ts'
+import { type KafkaErrorName, kafkaErrors } from '../../wire/kafka-errors.ts'
+import type { DeleteTopicsRequest, DeleteTopicsResponse } from '../../wire/messages/delete-topics.ts'
+import { accessRules } from '../access.ts'
+import type { RequestContext } from '../context.ts'
+import { waitMsWithin, within } from '../deadline.ts'
+import { handler } from '../handler.ts'
+import { findTopic } from '../partitions.ts'
+import { repeated } from '../repeated.ts'
+
+type TopicAnswer = DeleteTopicsResponse['responses'][number]
+
+interface Asked {
+  readonly name: string | null
+  readonly topicId: TopicId
+}
+
+export const deleteTopics = handler({
+  api: apis.deleteTopics,
+
+  async handle(request: DeleteTopicsRequest, context): Promise<DeleteTopicsResponse> {
+    const asked = askedTopics(request)
+    const { deleteTopics } = context.parts.configs.settings
+    if (!deleteTopics) return refuseAll(asked, context.version < 3 ? 'INVALID_REQUEST' : 'TOPIC_DELETION_DISABLED')
+    const twice = repeated(asked.map(keyOf))
+    const once = [...new Map(asked.map(topic => [keyOf(topic), topic])).values()]
+    const answers = once.map(topic =>
+      twice.has(keyOf(topic))
+        ? refused(topic, 'INVALID_REQUEST', 'The topic is named twice in the request.')
+        : remove(topic, request.timeoutMs, context),
+    )
+    return { responses: await Promise.all(answers) }
+  },
+
+  failed: (request: DeleteTopicsRequest, error) => refuseAll(askedTopics(request), error),
+})
+
+async function remove(asked: Asked, timeoutMs: number, context: RequestContext): Promise<TopicAnswer> {
+  const { name, topicId } = asked
+  const byId = topicId !== noTopicId
+  if (byId === (name !== null)) {
+    return refused(asked, 'INVALID_REQUEST', 'A topic is named either by its name or by its id.')
+  }
+  const topic = findTopic(context, accessRules.deleteTopics, byId, name ?? '', topicId)
+  if (typeof topic === 'string') return refused(asked, topic, null)
+  const { clock, storage } = context.parts
+  const error = await within(clock, waitMsWithin(context, timeoutMs), storage.deleteTopic(topic.id))
+  return { ...topicAnswer({ name: topic.name, topicId: topic.id }, error ?? 'REQUEST_TIMED_OUT'), errorMessage: null }
+}
+
+function askedTopics({ topics, topicNames }: DeleteTopicsRequest): readonly Asked[] {
+  return topicNames.length > 0 ? topicNames.map(name => ({ name, topicId: noTopicId })) : topics
+}
+
+function keyOf({ name, topicId }: Asked): string {
+  return `${topicId}/${name ?? ''}`
+}
+
+function refuseAll(asked: readonly Asked[], error: KafkaErrorName): DeleteTopicsResponse {
+  return { responses: asked.map(topic => refused(topic, error, null)) }
+}
+
+function refused(asked: Asked, error: KafkaErrorName, errorMessage: string | null): TopicAnswer {
+  return { ...topicAnswer(asked, error), errorMessage }
+}
+
+function topicAnswer({ name, topicId }: Asked, error: KafkaErrorName) {
+  return { name, topicId, errorCode: kafkaErrors[error] }
+}

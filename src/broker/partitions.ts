@@ -1,0 +1,40 @@
+/** How a request finds a topic and a partition, and what it is told where there is none that this node can serve. */
+import type { TopicId } from '../base/ids.ts'
+import type { KafkaErrorName } from '../wire/kafka-errors.ts'
+import type { AccessRule } from './access.ts'
+import type { RequestContext } from './context.ts'
+import type { PartitionStore, Topic } from './storage.ts'
+
+/** A topic of a request, named by id where the version has ids; `byId` says which. */
+export function findTopic(
+  context: RequestContext,
+  rule: AccessRule,
+  byId: boolean,
+  name: string,
+  id: TopicId,
+): Topic | KafkaErrorName {
+  const { storage, access } = context.parts
+  const topic = byId ? storage.topicById(id) : storage.topicByName(name)
+  // Who may not see a topic is told the same whether it exists or not; behind an id there is no name to keep secret.
+  const seenAs = topic?.name ?? (byId ? null : name)
+  if (seenAs !== null && !access.check(context.principal, rule, seenAs)) return byId ? 'UNKNOWN_TOPIC_ID' : rule.refusal
+  return topic ?? (byId ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
+}
+
+/**
+ * A partition of a topic that this node leads. A client that states a leader epoch has learnt it from metadata: when it is
+ * older than ours the client must refresh, when it is newer we must.
+ */
+export function findPartition(
+  context: RequestContext,
+  topic: Topic | KafkaErrorName,
+  index: number,
+  currentLeaderEpoch: number,
+): PartitionStore | KafkaErrorName {
+  if (typeof topic === 'string') return topic
+  const partition = topic.partitions[index]
+  if (partition === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+  if (partition.leader !== context.parts.storage.nodeId) return 'NOT_LEADER_OR_FOLLOWER'
+  if (currentLeaderEpoch < 0 || currentLeaderEpoch === partition.leaderEpoch) return partition
+  return currentLeaderEpoch < partition.leaderEpoch ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH'
+}
