@@ -4,10 +4,11 @@
  */
 import type { Offset, Position, SegmentId } from '../base/ids.ts'
 import type { Disk } from '../io/disk.ts'
+import { onDisk } from '../wire/on-disk.ts'
 import { array, type Body, bool, int16, int32, int64, message, struct, uint32 } from '../wire/schema.ts'
 import type { ProducerState } from './producers.ts'
 import type { IndexPoint } from './segment-index.ts'
-import { loadWhole, onDisk, saveWhole } from './whole-file.ts'
+import { loadWhole, saveWhole } from './whole-file.ts'
 
 export const producerTable = struct({
   producerId: int64,

@@ -29,7 +29,7 @@ import type { PartitionLog } from './partition-log.ts'
 import { topicsFolder } from './paths.ts'
 import type { ProducerState } from './producers.ts'
 import type { IndexPoint } from './segment-index.ts'
-import { decodeRecord, syncFolder } from './whole-file.ts'
+import { decodeSound, syncFolder } from './whole-file.ts'
 
 export interface LogStoreSettings {
   readonly journal: JournalSettings
@@ -277,7 +277,7 @@ export class LogStore {
   }
 
   #foundCheckpoint(header: EntryHeader, body: Buffer): void {
-    const entry = decodeRecord(checkpointEntry, body, 'a checkpoint entry of the journal')
+    const entry = decodeSound(checkpointEntry, body, 'a checkpoint entry of the journal')
     this.#foundOf(header.segmentId as SegmentId, found => {
       found.damageSeen = this.damage.length
       if (found.progress !== null && found.progress.flushedEnd >= entry.flushedEnd) return

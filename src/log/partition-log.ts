@@ -8,6 +8,7 @@
 import type { LeaderEpoch, Offset, TopicId } from '../base/ids.ts'
 import { invariant } from '../base/invariant.ts'
 import { emptyRope, type Rope, ropeOf } from '../base/rope.ts'
+import { encodeRecord } from '../wire/on-disk.ts'
 import { type BatchHeader, stampBatch } from '../wire/record-batch.ts'
 import { type CheckpointRow, checkpointEntry, indexPointsMax } from './checkpoint.ts'
 import type { JournalEntry } from './journal.ts'
@@ -21,7 +22,7 @@ import { recoverPartition } from './recovery.ts'
 import { writeSealFile } from './seal-file.ts'
 import { type BatchOwner, CachedBatch, Segment, type SegmentRecord } from './segment.ts'
 import type { IndexPoint } from './segment-index.ts'
-import { encodeRecord, syncFolder } from './whole-file.ts'
+import { syncFolder } from './whole-file.ts'
 
 export interface PartitionLogOptions {
   readonly store: LogStore

@@ -9,12 +9,13 @@ import { crc32c } from '../base/crc32c.ts'
 import { TidelogError } from '../base/errors.ts'
 import type { Offset, Position } from '../base/ids.ts'
 import type { Disk } from '../io/disk.ts'
+import { encodeRecord, onDisk } from '../wire/on-disk.ts'
 import { readInt64, writeInt64 } from '../wire/record-batch.ts'
 import { array, type Body, type Draft, int32, int64, message, struct, uint32 } from '../wire/schema.ts'
 import { holeTable, producerTable } from './checkpoint.ts'
 import type { Descriptors } from './descriptors.ts'
 import type { IndexPoint } from './segment-index.ts'
-import { decodeRecord, encodeRecord, onDisk, replaceFile } from './whole-file.ts'
+import { decodeSound, replaceFile } from './whole-file.ts'
 
 const magic = Buffer.from('TIDESEAL')
 const headerBytes = 16
@@ -91,7 +92,7 @@ export class SealFile {
       const bytes = await readExactly(file, position, size - footerBytes - position, path)
       if (crc32c(bytes) !== footer.readUInt32BE(16))
         throw new TidelogError('CORRUPT', `${path} does not match its checksum`)
-      return decodeRecord(sealBody, bytes, path)
+      return decodeSound(sealBody, bytes, path)
     })
     return new SealFile(path, descriptors, body)
   }

@@ -6,38 +6,23 @@
  */
 import { crc32c } from '../base/crc32c.ts'
 import { TidelogError } from '../base/errors.ts'
-import { flattenRope, ropeOf } from '../base/rope.ts'
 import type { Disk } from '../io/disk.ts'
-import { readBody, writeBody } from '../wire/compile.ts'
+import { decodeRecord, encodeRecord } from '../wire/on-disk.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
-import { WireReader } from '../wire/reader.ts'
 import { type Body, type Draft, isFlexible, type Message } from '../wire/schema.ts'
-import { WireWriter } from '../wire/writer.ts'
 
 const magic = Buffer.from('TIDEFILE')
 const headerBytes = 32
 
-/** A table for something on disk: no API key, compact from its first version. */
-export const onDisk = { apiKey: -1, flexibleSince: 0 } as const
-
-export function encodeRecord<M extends Message>(table: M, value: Draft<M>): Buffer {
-  const writer = new WireWriter()
-  writeBody(table, table.versions[1], writer, value)
-  return flattenRope(writer.finish())
-}
-
-/** Reads what `encodeRecord` wrote at `version`; a `CORRUPT` error names `what`. */
-export function decodeRecord<M extends Message>(
+/** Reads a record that must be sound; a `CORRUPT` error names `what`. */
+export function decodeSound<M extends Message>(
   table: M,
   bytes: Buffer,
   what: string,
   version = table.versions[1],
 ): Body<M> {
   try {
-    const reader = new WireReader(ropeOf(bytes), Number.POSITIVE_INFINITY)
-    const value = readBody(table, version, reader)
-    reader.finish()
-    return value
+    return decodeRecord(table, bytes, version)
   } catch (error) {
     if (error instanceof ProtocolError)
       throw new TidelogError('CORRUPT', `${what} cannot be read: ${error.message}`, error)
@@ -76,7 +61,7 @@ export async function loadWhole<M extends Message>(disk: Disk, path: string, tab
   if (version < table.versions[0] || version > table.versions[1] || !isFlexible(table, version)) {
     throw new TidelogError('FORMAT', `${path} has version ${version}, which this program does not know`)
   }
-  return decodeRecord(table, body, path, version)
+  return decodeSound(table, body, path, version)
 }
 
 export async function replaceFile(disk: Disk, path: string, chunks: readonly Buffer[]): Promise<void> {
