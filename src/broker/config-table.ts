@@ -353,6 +353,7 @@ export const brokerConfigTable = [
     fixed: byOption('--advertise HOST:PORT'),
     doc: 'The addresses told to clients.',
   },
+  { name: 'authorizer.class.name', type: 'string', default: '', fixed: 'no code is loaded by name', doc: 'Unused.' },
   {
     name: 'auto.create.topics.enable',
     type: 'boolean',
@@ -366,7 +367,6 @@ export const brokerConfigTable = [
     fixed: untilReplication,
     doc: 'Whether leaders move back to their preferred nodes.',
   },
-  { name: 'authorizer.class.name', type: 'string', default: '', fixed: 'no code is loaded by name', doc: 'Unused.' },
   { name: 'broker.rack', type: 'string', default: '', doc: 'The rack that this node is in, told to clients.' },
   {
     name: 'connections.max.idle.ms',

@@ -15,9 +15,9 @@ export function findTopic(
 ): Topic | KafkaErrorName {
   const { storage, access } = context.parts
   const topic = byId ? storage.topicById(id) : storage.topicByName(name)
-  // Who may not see a topic is told the same whether it exists or not; behind an id there is no name to keep secret.
-  const seenAs = topic?.name ?? (byId ? null : name)
-  if (seenAs !== null && !access.check(context.principal, rule, seenAs)) return byId ? 'UNKNOWN_TOPIC_ID' : rule.refusal
+  // Who may not use a name is told the same whether there is such a topic or not. An id cannot be guessed.
+  const known = topic?.name ?? (byId ? null : name)
+  if (known !== null && !access.check(context.principal, rule, known)) return rule.refusal
   return topic ?? (byId ? 'UNKNOWN_TOPIC_ID' : 'UNKNOWN_TOPIC_OR_PARTITION')
 }
 

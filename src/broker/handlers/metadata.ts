@@ -14,6 +14,7 @@ import type { RequestContext } from '../context.ts'
 import { waitMsWithin, within } from '../deadline.ts'
 import { handler } from '../handler.ts'
 import { nodesSeenBy } from '../nodes.ts'
+import { findTopic } from '../partitions.ts'
 import type { CreateOutcome, PartitionStore, Topic } from '../storage.ts'
 import { NewNames } from '../topic-maker.ts'
 import { topicNameProblem } from '../topic-names.ts'
@@ -85,11 +86,9 @@ async function askedTopics(
 }
 
 function describeById(id: TopicId, request: MetadataRequest, context: RequestContext): TopicAnswer {
-  const { storage, access } = context.parts
-  const topic = storage.topicById(id)
-  // An id that somebody may not look up is answered like one that does not exist.
-  const visible = topic !== undefined && access.check(context.principal, accessRules.metadata, topic.name)
-  return visible ? describe(topic, request, context) : { ...problem('UNKNOWN_TOPIC_ID', null), topicId: id }
+  const topic = findTopic(context, accessRules.metadata, true, '', id)
+  // No name either way: it is what somebody who may not see the topic must not learn.
+  return typeof topic === 'string' ? { ...problem(topic, null), topicId: id } : describe(topic, request, context)
 }
 
 function describeByName(

@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { apis } from '../wire/api-keys.ts'
+import { type Access, type AccessRule, accessRules, authorizedOperations } from './access.ts'
+import { handlers } from './broker.ts'
+import { batchOf, errorIn, testBroker } from './testing/test-broker.ts'
+
+test('every API that is answered has a rule, and every rule an API', () => {
+  const ruled = Object.keys(accessRules).map(name => apis[name as keyof typeof apis].key)
+  const answered = handlers.map(({ api }) => api.key)
+  assert.deepEqual(ruled.sort(), answered.sort())
+})
+
+test('who may do nothing is told so by every API with a rule', async () => {
+  const asked: AccessRule[] = []
+  const denyAll: Access = { check: (_principal, rule) => asked.push(rule) < 0 }
+  const { ask, storage } = testBroker({}, denyAll)
+  const { id: topicId } = storage.add('secret')
+  const partition = { partition: 0, fetchOffset: 0, partitionMaxBytes: 1 }
+  const partitionData = [{ index: 0, records: batchOf(['x']) }]
+  const topics = [{ name: 'secret', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }]
+  const answers: Record<keyof typeof accessRules, () => Promise<string | null>> = {
+    produce: async () => {
+      const request = { acks: 1, timeoutMs: 1, topicData: [{ name: 'secret', partitionData }] }
+      return errorIn((await ask(apis.produce, 9, request)).responses[0]?.partitionResponses[0])
+    },
+    fetch: async () => {
+      const request = { maxWaitMs: 0, minBytes: 0, topics: [{ topic: 'secret', partitions: [partition] }] }
+      return errorIn((await ask(apis.fetch, 11, request)).responses[0]?.partitions[0])
+    },
+    listOffsets: async () => {
+      const partitions = [{ partitionIndex: 0, timestamp: -1 }]
+      const request = { replicaId: -1, topics: [{ name: 'secret', partitions }] }
+      return errorIn((await ask(apis.listOffsets, 7, request)).topics[0]?.partitions[0])
+    },
+    metadata: async () => errorIn((await ask(apis.metadata, 9, { topics: [{ name: 'secret' }] })).topics[0]),
+    findCoordinator: async () => errorIn(await ask(apis.findCoordinator, 3, { key: 'g' })),
+    apiVersions: async () => null,
+    createTopics: async () => errorIn((await ask(apis.createTopics, 5, { topics })).topics[0]),
+    deleteTopics: async () =>
+      errorIn((await ask(apis.deleteTopics, 5, { topicNames: ['secret'], timeoutMs: 1 })).responses[0]),
+    initProducerId: async () =>
+      errorIn(await ask(apis.initProducerId, 4, { transactionalId: null, transactionTimeoutMs: 0 })),
+    describeCluster: async () => null,
+  }
+  for (const [name, answer] of Object.entries(answers)) {
+    const rule: AccessRule | { open: string } = accessRules[name as keyof typeof accessRules]
+    assert.equal(await answer(), 'open' in rule ? null : rule.refusal, name)
+  }
+  assert.ok(storage.topicByName('secret'), 'nothing was deleted')
+
+  const byId = await ask(apis.metadata, 12, { topics: [{ topicId, name: null }] })
+  assert.equal(errorIn(byId.topics[0]), 'TOPIC_AUTHORIZATION_FAILED')
+  assert.equal(byId.topics[0]?.name, null, 'an id does not tell the name')
+  const all = await ask(apis.metadata, 12, { topics: null })
+  assert.deepEqual(all.topics, [], 'what one may not see is not listed')
+})
+
+test('authorised operations are the bits that Kafka sends', () => {
+  const all: Access = { check: () => true }
+  assert.equal(authorizedOperations(all, 'User:a', 'topic', 't'), 0b1101_1111_1000)
+  assert.equal(authorizedOperations(all, 'User:a', 'cluster', 'kafka-cluster'), 0b1_1111_1010_0000)
+  const readers: Access = { check: (_principal, rule) => rule.operation === 'READ' }
+  assert.equal(authorizedOperations(readers, 'User:a', 'topic', 't'), 0b1000)
+})

@@ -1,0 +1,89 @@
+/** Finding records by timestamp: the log finds the batch, its records are walked here, decompressed where need be. */
+import type { LeaderEpoch, Offset } from '../base/ids.ts'
+import { type Rope, ropeOf, sliceRope } from '../base/rope.ts'
+import { type Codec, type Compute, codecs } from '../io/compute.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import type { Segment } from '../log/segment.ts'
+import { ProtocolError } from '../wire/protocol-error.ts'
+import { type BatchHeader, batchHeaderBytes, codecMask, logAppendTimeBit } from '../wire/record-batch.ts'
+import { walkRecords } from '../wire/records.ts'
+import type { FoundRecord } from './storage.ts'
+
+/** What a batch may unfold to when it is only looked through. */
+const unfoldedBytesMax = 64 << 20
+
+interface Batch {
+  readonly header: BatchHeader
+  readonly bytes: Rope
+}
+
+/** The first record at or after the log start, below the high watermark, whose timestamp is at least `timestampMs`. */
+export async function findByTime(log: PartitionLog, compute: Compute, timestampMs: number): Promise<FoundRecord | null> {
+  for (const segment of log.segments) {
+    const isBelow = segment.end !== null && segment.end <= log.logStartOffset
+    if (isBelow || segment.maxTimestamp < timestampMs) continue
+    for await (const batch of log.batchesSince(segment, timestampMs)) {
+      const found = await findInBatch(log, compute, batch, recordMs => recordMs >= timestampMs)
+      if (found !== null) return found
+    }
+  }
+  return null
+}
+
+/** The first of the records with the highest timestamp. */
+export async function findMaxTimestamp(log: PartitionLog, compute: Compute): Promise<FoundRecord | null> {
+  let best: FoundRecord | null = null
+  for (const segment of log.segments) {
+    if (segment.maxTimestamp <= (best?.timestampMs ?? -1)) continue
+    const found = await maxOfSegment(log, compute, segment)
+    if (found !== null && found.timestampMs > (best?.timestampMs ?? -1)) best = found
+  }
+  return best
+}
+
+/** A segment that the log start cuts may have its highest timestamp below it; then its batches are looked at one by one. */
+async function maxOfSegment(log: PartitionLog, compute: Compute, segment: Segment): Promise<FoundRecord | null> {
+  if (segment.end !== null && segment.end <= log.logStartOffset) return null
+  const isCut = segment.base < log.logStartOffset
+  let best: FoundRecord | null = null
+  for await (const batch of log.batchesSince(segment, isCut ? 0 : segment.maxTimestamp)) {
+    const { maxTimestamp } = batch.header
+    if (maxTimestamp <= (best?.timestampMs ?? -1)) continue
+    best = (await findInBatch(log, compute, batch, recordMs => recordMs >= maxTimestamp)) ?? best
+    if (!isCut && best !== null) return best
+  }
+  return best
+}
+
+async function findInBatch(
+  log: PartitionLog,
+  compute: Compute,
+  batch: Batch,
+  satisfies: (timestampMs: number) => boolean,
+): Promise<FoundRecord | null> {
+  const leaderEpoch = batch.header.leaderEpoch as LeaderEpoch
+  // With LogAppendTime all records of a batch have the batch's time.
+  if (batch.header.attributes & logAppendTimeBit) {
+    const offset = Math.max(batch.header.baseOffset, log.logStartOffset) as Offset
+    return satisfies(batch.header.maxTimestamp) ? { offset, timestampMs: batch.header.maxTimestamp, leaderEpoch } : null
+  }
+  const records = await unfold(compute, batch)
+  let found: FoundRecord | null = null
+  try {
+    walkRecords(batch.header, records, (offset, timestampMs) => {
+      if (offset >= log.logStartOffset && satisfies(timestampMs)) found = { offset, timestampMs, leaderEpoch }
+      return found === null
+    })
+  } catch (error) {
+    // Producers may store what is no sequence of records; the batch is then passed over, as its timestamps are unknown.
+    if (!(error instanceof ProtocolError)) throw error
+  }
+  return found
+}
+
+async function unfold(compute: Compute, batch: Batch): Promise<Rope> {
+  const records = sliceRope(batch.bytes, batchHeaderBytes, batch.bytes.length)
+  const codec = codecs[batch.header.attributes & codecMask] as Codec
+  if (codec === 'none') return records
+  return ropeOf(await compute.decompress(codec, records, unfoldedBytesMax))
+}
