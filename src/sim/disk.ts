@@ -59,6 +59,8 @@ export interface MemoryDiskOptions {
   /** Decides when an operation takes effect; on the next turn of the event loop, in order, when left out. */
   readonly schedule?: (operation: Operation, stallMs: number, task: () => void) => void
   readonly fault?: (operation: Operation) => Fault | null
+  /** A fault takes effect now. */
+  readonly onFault?: (operation: Operation, fault: Fault) => void
   /** Open descriptors beyond this fail with `EMFILE`. */
   readonly descriptorsMax?: number
   /** Writes that a concurrent reader may see half done, 0 to 1. */
@@ -230,6 +232,7 @@ export class MemoryDisk implements Disk {
         if (!this.#alive) return
         if (effect === null) return reject(refusal as Error)
         this.#underWay.delete(effect)
+        if (fault !== null) this.#options.onFault?.(operation, fault)
         if (fault?.lie === true) return resolve(undefined as T)
         if (fault?.error !== undefined) {
           ;(effect.fail ?? effect.applySome)?.()

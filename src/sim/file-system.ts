@@ -30,9 +30,19 @@ export interface FileNode {
   bytes: Buffer
   size: number
   unsynced: Change[]
+  /** What the newest syncs brought to the disk, oldest first. */
+  synced: Span[]
   links: number
   descriptors: number
 }
+
+export interface Span {
+  readonly from: number
+  readonly to: number
+}
+
+/** How many spans a file remembers. */
+const spansMax = 100
 
 interface NameChange {
   readonly name: string
@@ -105,7 +115,8 @@ export class FileSystem {
       return there
     }
     const bytes = Buffer.alloc(0)
-    const file: FileNode = { kind: 'file', id: this.#ids++, bytes, size: 0, unsynced: [], links: 1, descriptors: 0 }
+    const id = this.#ids++
+    const file: FileNode = { kind: 'file', id, bytes, size: 0, unsynced: [], synced: [], links: 1, descriptors: 0 }
     this.#change(folder, { name, node: file, also: null })
     return file
   }
@@ -276,6 +287,8 @@ export class FileSystem {
     if (last === undefined) return
     const covered = file.unsynced.indexOf(last) + 1
     const synced = file.unsynced.splice(0, covered)
+    file.synced.push(...synced.map(change => ({ from: change.position, to: change.position + change.length })))
+    if (file.synced.length > spansMax) file.synced.splice(0, file.synced.length - spansMax)
     if (synced.some(change => change.abandoned)) file.unsynced.unshift(...stillAbandoned(synced))
   }
 

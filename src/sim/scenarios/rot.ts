@@ -1,0 +1,41 @@
+import type { Prng } from '../../base/prng.ts'
+import type { FileNode } from '../file-system.ts'
+import type { Scenario, Simulation } from '../simulation.ts'
+import { tell } from './cycles.ts'
+
+export const rot: Scenario = {
+  name: 'rot',
+  title:
+    'Bits flip in files, while the node is down and while it runs: damage is reported, never served and never dropped silently.',
+  run: simulation =>
+    tell(simulation, {
+      cycles: simulation.prng.between(2, 5),
+      ends: ['close', 'kill', 'power'],
+      whileDown: story => flipSome(story, 'journal'),
+      weather: story => {
+        story.world.scheduler.after(story.prng.between(0, 300), () => flipSome(story, 'topics'))
+      },
+    }),
+}
+
+/** Flips bits of one byte, or two, below a folder. */
+function flipSome({ world, prng }: Simulation, folder: string): void {
+  for (let left = prng.between(0, 3); left > 0; left--) {
+    const paths = world.files.walk(folder).filter(path => world.files.file(path).size > 0)
+    if (paths.length === 0) return
+    const path = prng.pick(paths)
+    const position = pickPosition(prng, world.files.file(path))
+    if (position !== null) world.flip(path, position, 1 << prng.between(0, 8))
+  }
+}
+
+/**
+ * A byte that was synced and followed by other synced writes. Rot in the newest group of a journal cannot be told from a
+ * torn tail; that is outside of what is promised.
+ */
+function pickPosition(prng: Prng, file: FileNode): number | null {
+  const spans = file.synced.slice(0, -2).filter(span => span.from < Math.min(span.to, file.size))
+  if (spans.length === 0) return null
+  const { from, to } = prng.pick(spans)
+  return prng.between(from, Math.min(to, file.size))
+}
