@@ -1,4 +1,5 @@
 /** Finding records by timestamp: the log finds the batch, its records are walked here, decompressed where need be. */
+import { TidelogError } from '../base/errors.ts'
 import type { LeaderEpoch, Offset } from '../base/ids.ts'
 import { type Rope, ropeOf, sliceRope } from '../base/rope.ts'
 import { type Codec, type Compute, codecs } from '../io/compute.ts'
@@ -18,7 +19,11 @@ interface Batch {
 }
 
 /** The first record at or after the log start, below the high watermark, whose timestamp is at least `timestampMs`. */
-export async function findByTime(log: PartitionLog, compute: Compute, timestampMs: number): Promise<FoundRecord | null> {
+export async function findByTime(
+  log: PartitionLog,
+  compute: Compute,
+  timestampMs: number,
+): Promise<FoundRecord | null> {
   for (const segment of log.segments) {
     const isBelow = segment.end !== null && segment.end <= log.logStartOffset
     if (isBelow || segment.maxTimestamp < timestampMs) continue
@@ -67,16 +72,17 @@ async function findInBatch(
     const offset = Math.max(batch.header.baseOffset, log.logStartOffset) as Offset
     return satisfies(batch.header.maxTimestamp) ? { offset, timestampMs: batch.header.maxTimestamp, leaderEpoch } : null
   }
-  const records = await unfold(compute, batch)
   let found: FoundRecord | null = null
   try {
+    const records = await unfold(compute, batch)
     walkRecords(batch.header, records, (offset, timestampMs) => {
       if (offset >= log.logStartOffset && satisfies(timestampMs)) found = { offset, timestampMs, leaderEpoch }
       return found === null
     })
   } catch (error) {
-    // Producers may store what is no sequence of records; the batch is then passed over, as its timestamps are unknown.
-    if (!(error instanceof ProtocolError)) throw error
+    // A producer may have sent what is no sequence of records; its timestamps are unknown, and the batch is passed over.
+    const isContent = error instanceof ProtocolError || (error instanceof TidelogError && error.code !== 'CLOSED')
+    if (!isContent) throw error
   }
   return found
 }

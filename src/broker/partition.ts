@@ -1,0 +1,428 @@
+/**
+ * One partition as requests see it: appends in order, rolls, look-ups, retention. Its log does the storing; the metadata
+ * decides about the chain.
+ *
+ * A batch that cannot be taken at once (a roll is under way, there is no room in memory or journal) waits in order behind
+ * the others, for a second at most; then its producer is told to try again.
+ */
+
+import { TidelogError } from '../base/errors.ts'
+import type { LeaderEpoch, NodeId, Offset, SegmentId, TopicId } from '../base/ids.ts'
+import { crc32cOfRope, emptyRope, type Rope, writeIntoRope } from '../base/rope.ts'
+import type { Partition as PartitionRecord } from '../cluster/metadata.ts'
+import type { MetadataLog } from '../cluster/metadata-log.ts'
+import type { Clock, Timer } from '../io/clock.ts'
+import type { Compute } from '../io/compute.ts'
+import type { PartitionLog } from '../log/partition-log.ts'
+import { retainedFrom } from '../log/retention.ts'
+import { type BatchHeader, batchCrcFrom, logAppendTimeBit, writeInt64 } from '../wire/record-batch.ts'
+import type { Acks, AppendOutcome, Batch, FoundRecord, PartitionStore, ReadOutcome, ReadRequest } from './storage.ts'
+import { findByTime, findMaxTimestamp } from './time-lookup.ts'
+import type { TopicSettings } from './topic-settings.ts'
+
+export interface PartitionParts {
+  readonly clock: Clock
+  readonly compute: Compute
+  readonly metadata: MetadataLog
+  readonly nodeId: NodeId
+  readonly settings: () => TopicSettings
+  /** The disk cannot be trusted any more, or an invariant is broken; the process must stop. */
+  readonly fail: (error: unknown) => void
+}
+
+/** How long a batch may wait for a roll or for room. */
+const waitMsMax = 1000
+
+interface Waiting {
+  readonly batch: Batch
+  readonly acks: Acks
+  readonly until: number
+  readonly resolve: (outcome: AppendOutcome) => void
+}
+
+type RefusalError = Exclude<AppendOutcome['error'], 'NONE'>
+
+export class Partition implements PartitionStore {
+  readonly topicId: TopicId
+  readonly index: number
+  readonly #log: PartitionLog
+  readonly #parts: PartitionParts
+  readonly #listeners = new Set<() => void>()
+  readonly #jitter: number
+  #waiting: Waiting[] = []
+  #waitTimer: Timer | null = null
+  #stopListening: (() => void) | null = null
+  #rolling: Promise<void> | null = null
+  /** Retries of batches that are not durable yet: answered when the original is. */
+  #retries: { readonly end: Offset; readonly settle: () => void }[] = []
+  #deleteTimers = new Set<Timer>()
+  #closed = false
+
+  constructor(log: PartitionLog, parts: PartitionParts) {
+    this.topicId = log.topicId
+    this.index = log.index
+    this.#log = log
+    this.#parts = parts
+    // Spreads the rolls of partitions that were created together; fixed per partition, so that a restart changes nothing.
+    this.#jitter = ((Number.parseInt(log.topicId.slice(-6), 16) + log.index * 7919) % 1000) / 1000
+  }
+
+  get log(): PartitionLog {
+    return this.#log
+  }
+
+  get leader(): NodeId {
+    return this.#parts.nodeId
+  }
+
+  get leaderEpoch(): LeaderEpoch {
+    return this.#log.leaderEpoch
+  }
+
+  get replicas(): readonly NodeId[] {
+    return [this.#parts.nodeId]
+  }
+
+  get inSyncReplicas(): readonly NodeId[] {
+    return [this.#parts.nodeId]
+  }
+
+  get logStartOffset(): Offset {
+    return this.#log.logStartOffset
+  }
+
+  get highWatermark(): Offset {
+    return this.#log.highWatermark
+  }
+
+  append(batch: Batch, acks: Acks): Promise<AppendOutcome> {
+    const refusal = this.#refuses(acks)
+    if (refusal !== null) return Promise.resolve(refusal)
+    return new Promise(resolve => {
+      if (this.#mustWait(batch)) this.#wait(batch, acks, resolve)
+      else this.#take(batch, acks, resolve)
+    })
+  }
+
+  read(request: ReadRequest): Promise<ReadOutcome> | ReadOutcome {
+    if (this.#closed) return this.#outcome('UNKNOWN_TOPIC_OR_PARTITION')
+    if (request.from < this.logStartOffset || request.from > this.highWatermark)
+      return this.#outcome('OFFSET_OUT_OF_RANGE')
+    try {
+      const read = this.#log.read(request)
+      if (!(read instanceof Promise)) return this.#outcome(read.error, read.records)
+      return read.then(
+        ({ error, records }) => this.#outcome(error, records),
+        error => this.#unreadable(error),
+      )
+    } catch (error) {
+      return this.#unreadable(error)
+    }
+  }
+
+  findByTime(timestampMs: number): Promise<FoundRecord | null> {
+    return findByTime(this.#log, this.#parts.compute, timestampMs)
+  }
+
+  findMaxTimestamp(): Promise<FoundRecord | null> {
+    return findMaxTimestamp(this.#log, this.#parts.compute)
+  }
+
+  async deleteRecords(before: Offset): ReturnType<PartitionStore['deleteRecords']> {
+    const offset = before === -1 ? this.highWatermark : before
+    if (offset > this.highWatermark) return { error: 'OFFSET_OUT_OF_RANGE', logStartOffset: this.logStartOffset }
+    if (offset > this.logStartOffset) await this.#advanceStart(offset)
+    if (this.#closed) return { error: 'UNKNOWN_TOPIC_OR_PARTITION', logStartOffset: -1 as Offset }
+    return { error: 'NONE', logStartOffset: this.logStartOffset }
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  /** The log's high watermark has risen. */
+  advanced(): void {
+    if (this.#retries.length > 0) this.#settleRetries()
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** What time asks for: a roll of a segment that is old enough, and retention. */
+  async tick(): Promise<void> {
+    if (this.#closed) return
+    const { segmentMs, retentionMs } = this.#parts.settings()
+    const { active } = this.#log
+    const now = this.#parts.clock.nowMs()
+    const isAged = now - active.createdAtMs >= this.#segmentMs(segmentMs)
+    const isExpired = retentionMs >= 0 && active.maxTimestamp >= 0 && now - active.maxTimestamp > retentionMs
+    if (!active.isEmpty && !this.#log.isSuspect && (isAged || isExpired)) await this.#roll()
+    await this.#retain(now)
+  }
+
+  /** Removes the files of segments that were to be deleted when the process before this one ended. */
+  resumeDeletion(): void {
+    const chain = this.#record()?.chain ?? []
+    const last = chain.findLast(segment => segment.state === 'deleting')
+    if (last !== undefined) this.#deleteLater(last.id)
+  }
+
+  /** No request is served any more; those that wait are answered. Does not touch what is stored. */
+  close(): void {
+    this.#closed = true
+    this.#waitTimer?.cancel()
+    this.#stopListening?.()
+    for (const timer of this.#deleteTimers) timer.cancel()
+    const gone = refuse('UNKNOWN_TOPIC_OR_PARTITION', 'the partition is gone')
+    for (const waiting of this.#waiting.splice(0)) waiting.resolve(gone)
+    for (const listener of this.#listeners) listener()
+  }
+
+  #refuses(acks: Acks): AppendOutcome | null {
+    if (this.#closed) return refuse('UNKNOWN_TOPIC_OR_PARTITION', 'the partition is gone')
+    if (this.#log.isSuspect) {
+      return refuse(
+        'KAFKA_STORAGE_ERROR',
+        'the end of this partition may be lost to corruption; it takes no records until the broker is started with --accept-data-loss',
+      )
+    }
+    const { minInsyncReplicas } = this.#parts.settings()
+    if (acks === -1 && minInsyncReplicas > this.inSyncReplicas.length) {
+      return refuse('NOT_ENOUGH_REPLICAS', `min.insync.replicas is ${minInsyncReplicas} and there is one replica`)
+    }
+    return null
+  }
+
+  #mustWait(batch: Batch): boolean {
+    if (this.#waiting.length > 0 || this.#rolling !== null) return true
+    if (!this.#log.store.hasRoom(batch.bytes.length)) return true
+    if (!this.#isDueFor(batch)) return false
+    this.#startRoll()
+    return true
+  }
+
+  /** Whether the open segment is full for this batch. */
+  #isDueFor(batch: Batch): boolean {
+    const { active } = this.#log
+    if (active.isEmpty) return false
+    const settings = this.#parts.settings()
+    const records = active.nextOffset - active.base
+    return (
+      active.bytes + batch.bytes.length > settings.segmentBytes ||
+      (settings.segmentRecords > 0 && records >= settings.segmentRecords) ||
+      records + batch.header.lastOffsetDelta > segmentOffsetsMax ||
+      this.#parts.clock.nowMs() - active.createdAtMs >= this.#segmentMs(settings.segmentMs)
+    )
+  }
+
+  #segmentMs(segmentMs: number): number {
+    return segmentMs - Math.min(this.#parts.settings().segmentJitterMs * this.#jitter, segmentMs)
+  }
+
+  #take(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
+    const verdict = this.#log.check(batch.header)
+    if (verdict.kind === 'refuse') return resolve(refuse(verdict.error, verdict.message))
+    if (verdict.kind === 'duplicate') {
+      const { base, end } = verdict.of
+      const settle = () => resolve(this.#accepted(base, -1))
+      if (end <= this.highWatermark) settle()
+      else this.#retries.push({ end, settle })
+      return
+    }
+    const { header, appendTimeMs } = this.#timed(batch)
+    if (acks === 0) {
+      const { base } = this.#log.append(header, batch.bytes, null)
+      return resolve(this.#accepted(base, appendTimeMs))
+    }
+    const appended = this.#log.append(header, batch.bytes, () => resolve(this.#accepted(appended.base, appendTimeMs)))
+  }
+
+  /** Gives the batch this broker's time where the topic asks for it. These fields are under its checksum. */
+  #timed({ header, bytes }: Batch): { header: BatchHeader; appendTimeMs: number } {
+    if (this.#parts.settings().timestampType !== 'LogAppendTime') return { header, appendTimeMs: -1 }
+    const now = this.#parts.clock.nowMs()
+    const attributes = header.attributes | logAppendTimeBit
+    const stamp = Buffer.alloc(10)
+    stamp.writeInt16BE(attributes, 0)
+    writeIntoRope(bytes, 21, stamp.subarray(0, 2))
+    writeInt64(stamp, now, 2)
+    writeIntoRope(bytes, 35, stamp.subarray(2))
+    const crc = crc32cOfRope(bytes, batchCrcFrom, bytes.length)
+    stamp.writeUInt32BE(crc, 0)
+    writeIntoRope(bytes, 17, stamp.subarray(0, 4))
+    return { header: { ...header, attributes, maxTimestamp: now, crc }, appendTimeMs: now }
+  }
+
+  #accepted(baseOffset: Offset, logAppendTimeMs: number): AppendOutcome {
+    return { error: 'NONE', baseOffset, logAppendTimeMs, logStartOffset: this.logStartOffset }
+  }
+
+  #wait(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
+    if (this.#log.store.isDiskFull) return resolve(refuse('KAFKA_STORAGE_ERROR', 'the disk is full'))
+    const now = this.#parts.clock.monotonicMs()
+    this.#waiting.push({ batch, acks, until: now + waitMsMax, resolve })
+    this.#stopListening ??= this.#log.store.onRoom(() => this.#drain())
+    this.#armWaitTimer()
+  }
+
+  /** Takes waiting batches as far as there is room for them. */
+  #drain(): void {
+    while (this.#waiting.length > 0 && this.#rolling === null && !this.#closed) {
+      const { batch, acks, resolve } = this.#waiting[0] as Waiting
+      if (!this.#log.store.hasRoom(batch.bytes.length)) {
+        if (this.#log.store.isDiskFull) this.#refuseWaiting(Number.POSITIVE_INFINITY, 'the disk is full')
+        return
+      }
+      if (this.#isDueFor(batch)) return this.#startRoll()
+      this.#waiting.shift()
+      this.#take(batch, acks, resolve)
+    }
+    if (this.#waiting.length > 0) return
+    this.#waitTimer?.cancel()
+    this.#waitTimer = null
+    this.#stopListening?.()
+    this.#stopListening = null
+  }
+
+  #armWaitTimer(): void {
+    const first = this.#waiting[0]
+    if (first === undefined || this.#waitTimer !== null) return
+    const delayMs = Math.max(first.until - this.#parts.clock.monotonicMs(), 0)
+    this.#waitTimer = this.#parts.clock.setTimer(delayMs, () => {
+      this.#waitTimer = null
+      // There may be room by now that nobody told of.
+      this.#drain()
+      this.#refuseWaiting(this.#parts.clock.monotonicMs(), 'the disk does not keep up')
+      this.#armWaitTimer()
+    })
+  }
+
+  #refuseWaiting(until: number, message: string): void {
+    while (this.#waiting[0] !== undefined && this.#waiting[0].until <= until) {
+      this.#waiting.shift()?.resolve(refuse('KAFKA_STORAGE_ERROR', message))
+    }
+  }
+
+  #startRoll(): void {
+    this.#roll().catch(error => this.#parts.fail(error))
+  }
+
+  /** Seals the open segment where it ends and opens the next. Appends wait meanwhile. */
+  #roll(): Promise<void> {
+    this.#rolling ??= this.#sealAndOpen().finally(() => {
+      this.#rolling = null
+      this.#drain()
+    })
+    return this.#rolling
+  }
+
+  async #sealAndOpen(): Promise<void> {
+    await this.#log.whenSettled()
+    while (!this.#closed) {
+      const record = this.#record()
+      const { active } = this.#log
+      if (record === undefined || active.isEmpty) return
+      const outcome = await this.#parts.metadata.propose({
+        do: 'sealAndOpen',
+        ...this.#ref(record),
+        end: active.nextOffset,
+        bytes: active.bytes,
+        maxTimestamp: active.maxTimestamp,
+        writer: this.#parts.nodeId,
+        nowMs: this.#parts.clock.nowMs(),
+      })
+      const opened = this.#record()?.chain.at(-1)
+      if (outcome.ok && opened !== undefined && !this.#closed) return this.#log.sealAndOpen(opened)
+      // Something else changed the partition in between: look again.
+      if (!outcome.ok && outcome.error !== 'STALE') return
+    }
+  }
+
+  async #retain(nowMs: number): Promise<void> {
+    const closed = this.#log.segments.filter(segment => segment.end !== null)
+    const sealed = closed.map(({ base, end, bytes, maxTimestamp }) => ({
+      base,
+      end: end as Offset,
+      bytes,
+      maxTimestamp,
+    }))
+    const start = retainedFrom(sealed, this.#log.active.bytes, this.logStartOffset, this.#parts.settings(), nowMs)
+    const hasDone = closed.some(segment => segment.end !== null && segment.end <= start && !segment.isDropped)
+    if (start > this.logStartOffset || (hasDone && !this.#isDeleting())) await this.#advanceStart(start)
+  }
+
+  #isDeleting(): boolean {
+    return this.#record()?.chain.some(segment => segment.state === 'deleting') ?? false
+  }
+
+  async #advanceStart(offset: Offset): Promise<void> {
+    while (!this.#closed) {
+      const record = this.#record()
+      if (record === undefined) return
+      const target = Math.max(offset, record.logStartOffset) as Offset
+      const outcome = await this.#parts.metadata.propose({ do: 'advanceStart', ...this.#ref(record), offset: target })
+      if (!outcome.ok) {
+        if (outcome.error === 'STALE') continue
+        return
+      }
+      if (this.#closed) return
+      if (target > this.logStartOffset) this.#log.advanceStart(target)
+      const last = this.#record()?.chain.findLast(segment => segment.state === 'deleting')
+      if (last !== undefined) this.#deleteLater(last.id)
+      for (const listener of this.#listeners) listener()
+      return
+    }
+  }
+
+  /** Removes the oldest segments, up to and including `through`, after `file.delete.delay.ms`. */
+  #deleteLater(through: SegmentId): void {
+    const timer = this.#parts.clock.setTimer(this.#parts.settings().fileDeleteDelayMs, () => {
+      this.#deleteTimers.delete(timer)
+      this.#deleteSegments(through).catch(error => this.#parts.fail(error))
+    })
+    this.#deleteTimers.add(timer)
+  }
+
+  async #deleteSegments(through: SegmentId): Promise<void> {
+    if (this.#closed) return
+    const count = this.#log.segments.findIndex(segment => segment.id === through) + 1
+    if (count > 0) await this.#log.removeSegments(count)
+    for (;;) {
+      const record = this.#record()
+      if (record === undefined || this.#closed) return
+      const outcome = await this.#parts.metadata.propose({ do: 'dropSegments', ...this.#ref(record), through })
+      if (outcome.ok || outcome.error !== 'STALE') return
+    }
+  }
+
+  #record(): PartitionRecord | undefined {
+    return this.#parts.metadata.metadata.topics.get(this.topicId)?.partitions[this.index]
+  }
+
+  #ref(record: PartitionRecord) {
+    return { topicId: this.topicId, partition: this.index, version: record.version }
+  }
+
+  #settleRetries(): void {
+    const durable = this.#retries.filter(retry => retry.end <= this.highWatermark)
+    this.#retries = this.#retries.filter(retry => retry.end > this.highWatermark)
+    for (const retry of durable) retry.settle()
+  }
+
+  #outcome(error: ReadOutcome['error'], records: Rope = emptyRope): ReadOutcome {
+    return { error, records, highWatermark: this.highWatermark, logStartOffset: this.logStartOffset }
+  }
+
+  /** The disk did not give what it holds. What was deleted while it was read is no error of the disk. */
+  #unreadable(error: unknown): ReadOutcome {
+    if (this.#closed) return this.#outcome('UNKNOWN_TOPIC_OR_PARTITION')
+    const isCorrupt = error instanceof TidelogError && error.code === 'CORRUPT'
+    return this.#outcome(isCorrupt ? 'CORRUPT_MESSAGE' : 'KAFKA_STORAGE_ERROR')
+  }
+}
+
+/** A seal's index counts offsets of a segment in 32 bits. */
+const segmentOffsetsMax = 0x7fff_ffff
+
+function refuse(error: RefusalError, message: string): AppendOutcome {
+  return { error, message }
+}
