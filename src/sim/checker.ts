@@ -1,6 +1,6 @@
 /**
  * Reads a history and says what must never happen but did. The names of anomalies are those of the taxonomy in
- * `docs/testing.md`; each has a planted history in `checker.test.ts`.
+ * `docs/simulator.md`; each has a planted history in `checker.test.ts`.
  */
 import { invariant } from '../base/invariant.ts'
 import { virtualEpochMs } from './clock.ts'

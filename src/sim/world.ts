@@ -65,6 +65,8 @@ export class World {
   readonly counts: Counts = new Map()
   /** The first that wants an operation to fail decides. */
   readonly faults: FaultSource[] = []
+  /** What the disk does for as long as it exists, such as lying; nothing heals it. */
+  readonly disposition: FaultSource[] = []
   /** Latencies are multiplied by this. */
   slowness = 1
   descriptorsMax = Number.MAX_SAFE_INTEGER
@@ -328,7 +330,7 @@ export class World {
   }
 
   #faultOf(operation: Operation): Fault | null {
-    for (const source of this.faults) {
+    for (const source of [...this.disposition, ...this.faults]) {
       const fault = source(operation)
       if (fault !== null) return fault
     }

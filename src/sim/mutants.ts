@@ -1,0 +1,87 @@
+/**
+ * Planted bugs: does the simulator find them? Each is either a disk that lies or a copy of the sources with one place changed.
+ * Production code has no switch for any of this; the text that a mutant changes must occur exactly once, so that a mutant
+ * cannot quietly come to nothing when the code moves on.
+ */
+import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { invariant } from '../base/invariant.ts'
+import type { Fault, Operation } from './disk.ts'
+import type { RunReport, Scenario } from './simulation.ts'
+
+export interface Mutant {
+  readonly name: string
+  /** The scenario in which it must be found, and within how many seeds. */
+  readonly scenario: string
+  readonly seedsMax: number
+  readonly bug:
+    | { readonly disk: (operation: Operation) => Fault | null }
+    | { readonly file: string; readonly find: string; readonly replace: string }
+}
+
+/** What a copy of this folder offers. */
+interface Simulator {
+  readonly runScenario: typeof import('./simulation.ts').runScenario
+  readonly openEngine: typeof import('./node.ts').openEngine
+  readonly scenarios: readonly Scenario[]
+}
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+/** Runs seeds until one finds the bug; null when none does. */
+export async function findMutant(mutant: Mutant): Promise<RunReport | null> {
+  const folder = mkdtempSync(join(tmpdir(), 'tidelog-mutant-'))
+  try {
+    const simulator = await load('disk' in mutant.bug ? root : copyMutated(folder, mutant.bug))
+    const scenario = simulator.scenarios.find(other => other.name === mutant.scenario)
+    invariant(scenario !== undefined, 'a mutant names a scenario that exists')
+    const lying = 'disk' in mutant.bug ? withDisk(scenario, mutant.bug.disk) : scenario
+    for (let seed = 1; seed <= mutant.seedsMax; seed++) {
+      const report = await simulator.runScenario({ seed, scenario: lying, openWith: simulator.openEngine })
+      if (report.anomalies.length > 0) return report
+    }
+    return null
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+async function load(folder: string): Promise<Simulator> {
+  const from = (file: string) => import(pathToFileURL(join(folder, 'src/sim', file)).href)
+  const [simulation, node, index] = await Promise.all([
+    from('simulation.ts'),
+    from('node.ts'),
+    from('scenarios/index.ts'),
+  ])
+  return { runScenario: simulation.runScenario, openEngine: node.openEngine, scenarios: index.scenarios }
+}
+
+/** A copy of the sources that differs in one place. Not below `node_modules`, where Node strips no types. */
+function copyMutated(folder: string, bug: { file: string; find: string; replace: string }): string {
+  cpSync(join(root, 'src'), join(folder, 'src'), {
+    recursive: true,
+    filter: path => !path.endsWith('.test.ts'),
+  })
+  cpSync(join(root, 'package.json'), join(folder, 'package.json'))
+  symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
+  const path = join(folder, bug.file)
+  const pieces = readFileSync(path, 'utf8').split(bug.find)
+  invariant(
+    pieces.length === 2,
+    `the text to change occurs once in ${bug.file}, not ${pieces.length - 1} times: ${bug.find}`,
+  )
+  writeFileSync(path, pieces.join(bug.replace))
+  return folder
+}
+
+function withDisk(scenario: Scenario, disk: (operation: Operation) => Fault | null): Scenario {
+  return {
+    ...scenario,
+    run: simulation => {
+      simulation.world.disposition.push(disk)
+      return scenario.run(simulation)
+    },
+  }
+}
