@@ -1,0 +1,220 @@
+/**
+ * Listens on one port, on every address of its host: `localhost` is 127.0.0.1 and ::1, because clients resolve it to
+ * either. Accepts connections within the bounds, looks after them once a second, and closes them when the node stops.
+ */
+import * as net from 'node:net'
+import { systemCode, TidelogError } from '../base/errors.ts'
+import type { Clock, Timer } from '../io/clock.ts'
+import { type Address, addressText, plainHost } from './address.ts'
+import { Connection, type ConnectionHost, type ConnectionLimits, type Misdeed, type Service } from './connection.ts'
+import { type Logger, RateLimitedLog } from './log.ts'
+import { RequestBudget } from './request-budget.ts'
+
+const sweepEveryMs = 1_000
+/** TCP asks a silent peer whether it is still there. */
+const keepAliveAfterMs = 60_000
+/** How often a free port of one family may turn out to be taken in the other. */
+const portAttemptsMax = 20
+
+export interface ListenerOptions {
+  readonly name: string
+  readonly host: string
+  /** 0 for a free one. */
+  readonly port: number
+  readonly advertise: Address | null
+  readonly service: Service
+  readonly limits: ConnectionLimits
+  readonly requestBudgetBytesMax: number
+  readonly connectionsMax: number
+  readonly connectionsPerAddressMax: number
+  readonly clock: Clock
+  readonly log: Logger
+  /** What a request failed with that is not the client's doing. */
+  readonly onFault: (error: unknown) => void
+}
+
+export class Listener {
+  readonly #options: ListenerOptions
+  readonly #log: RateLimitedLog
+  readonly #budget: RequestBudget
+  readonly #host: ConnectionHost
+  readonly #connections = new Set<Connection>()
+  readonly #countByAddress = new Map<string, number>()
+  #servers: readonly net.Server[] = []
+  #sweeper: Timer | null = null
+  #onEmpty: (() => void) | null = null
+
+  private constructor(options: ListenerOptions) {
+    this.#options = options
+    this.#log = new RateLimitedLog(options.log, options.clock)
+    this.#budget = new RequestBudget(options.requestBudgetBytesMax, options.clock)
+    this.#host = {
+      service: options.service,
+      limits: options.limits,
+      budget: this.#budget,
+      clock: options.clock,
+      advertise: options.advertise,
+      listenerName: options.name,
+      closed: (connection, misdeed) => this.#closed(connection, misdeed),
+      fault: options.onFault,
+    }
+  }
+
+  /** Throws `LISTEN` when the address cannot be had. */
+  static async open(options: ListenerOptions): Promise<Listener> {
+    const listener = new Listener(options)
+    const accept = (socket: net.Socket) => listener.#accept(socket)
+    listener.#servers = await bind(options.host, options.port, accept)
+    for (const server of listener.#servers) server.on('error', error => listener.#acceptFailed(error))
+    return listener
+  }
+
+  get port(): number {
+    return (this.addresses[0] as Address).port
+  }
+
+  /** The addresses listened on. */
+  get addresses(): readonly Address[] {
+    return this.#servers.map(server => {
+      const { address, port } = server.address() as net.AddressInfo
+      return { host: address, port }
+    })
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  /** Bytes of requests that are arriving or in flight, of all connections. */
+  get requestBytes(): number {
+    return this.#budget.usedBytes
+  }
+
+  /** Accepts nobody any more, gives what is in flight `graceMs` to be answered, and closes every connection. */
+  async close(graceMs: number): Promise<void> {
+    const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
+    const emptied = new Promise<void>(resolve => {
+      this.#onEmpty = resolve
+    })
+    const timer = this.#options.clock.setTimer(graceMs, () => {
+      for (const connection of this.#connections) connection.destroy()
+    })
+    for (const connection of this.#connections) connection.drain()
+    if (this.#connections.size > 0) await emptied
+    timer.cancel()
+    this.#sweeper?.cancel()
+    await Promise.all(closed)
+  }
+
+  #accept(socket: net.Socket): void {
+    const address = plainHost(socket.remoteAddress ?? '')
+    const ofAddress = this.#countByAddress.get(address) ?? 0
+    const { connectionsMax, connectionsPerAddressMax } = this.#options
+    if (this.#connections.size >= connectionsMax || ofAddress >= connectionsPerAddressMax) {
+      socket.destroy()
+      const which = this.#connections.size >= connectionsMax ? 'max.connections' : 'max.connections.per.ip'
+      this.#log.warn('too many', { client: address }, `turned a connection away: ${which} is reached`)
+      return
+    }
+    // The client may be gone before it was accepted.
+    if (socket.remoteAddress === undefined) return void socket.destroy()
+    this.#countByAddress.set(address, ofAddress + 1)
+    this.#connections.add(new Connection(socket, this.#host))
+    this.#sweeper ??= this.#sweepLater()
+  }
+
+  #closed(connection: Connection, misdeed: Misdeed | null): void {
+    this.#connections.delete(connection)
+    const left = (this.#countByAddress.get(connection.remote.host) ?? 1) - 1
+    if (left > 0) this.#countByAddress.set(connection.remote.host, left)
+    else this.#countByAddress.delete(connection.remote.host)
+    if (misdeed !== null) {
+      this.#log.warn(misdeed.kind, { client: addressText(connection.remote) }, `closed a connection: ${misdeed.why}`)
+    }
+    if (this.#connections.size === 0) this.#onEmpty?.()
+  }
+
+  /** Goes on only while there is somebody to look after. */
+  #sweepLater(): Timer {
+    return this.#options.clock.setTimer(sweepEveryMs, () => {
+      const nowMs = this.#options.clock.monotonicMs()
+      for (const connection of this.#connections) connection.sweep(nowMs)
+      this.#sweeper = this.#connections.size > 0 ? this.#sweepLater() : null
+    })
+  }
+
+  /** Out of descriptors, most likely; the kernel keeps the connection waiting until there is one. */
+  #acceptFailed(error: Error): void {
+    this.#log.error('accept', { cause: error.message }, 'a connection could not be accepted')
+  }
+}
+
+type Accept = (socket: net.Socket) => void
+
+/** One server for each address of the host, all on the same port. */
+async function bind(host: string, port: number, accept: Accept): Promise<net.Server[]> {
+  if (host.toLowerCase() !== 'localhost') return [await listen(host, port, accept)]
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await bindLoopback(port, accept)
+    } catch (error) {
+      const isTaken = error instanceof TidelogError && systemCode(error.cause) === 'EADDRINUSE'
+      if (port !== 0 || !isTaken || attempt === portAttemptsMax) throw error
+    }
+  }
+}
+
+/** A machine may have only one of the two families. */
+async function bindLoopback(port: number, accept: Accept): Promise<net.Server[]> {
+  const v4 = await listenIfPresent('127.0.0.1', port, accept)
+  try {
+    const samePort = v4 === null ? port : (v4.address() as net.AddressInfo).port
+    const v6 = v4 === null ? await listen('::1', port, accept) : await listenIfPresent('::1', samePort, accept)
+    return [v4, v6].filter(server => server !== null)
+  } catch (error) {
+    v4?.close()
+    throw error
+  }
+}
+
+const familyMissing: ReadonlySet<string | null> = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL'])
+
+async function listenIfPresent(host: string, port: number, accept: Accept): Promise<net.Server | null> {
+  try {
+    return await listen(host, port, accept)
+  } catch (error) {
+    if (error instanceof TidelogError && familyMissing.has(systemCode(error.cause))) return null
+    throw error
+  }
+}
+
+function listen(host: string, port: number, accept: Accept): Promise<net.Server> {
+  return new Promise((resolve, reject) => {
+    const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs }
+    const server = net.createServer(options, accept)
+    server.once('error', error => reject(cannotListen({ host, port }, error)))
+    server.listen({ host, port }, () => {
+      server.removeAllListeners('error')
+      resolve(server)
+    })
+  })
+}
+
+function cannotListen(address: Address, error: Error): TidelogError {
+  const where = addressText(address)
+  switch (systemCode(error)) {
+    case 'EADDRINUSE':
+      return new TidelogError(
+        'LISTEN',
+        `${where}: the port is in use; stop who uses it or choose another --port`,
+        error,
+      )
+    case 'EACCES':
+      return new TidelogError('LISTEN', `${where}: this user may not listen there; choose a --port above 1023`, error)
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+      return new TidelogError('LISTEN', `${where}: this machine does not have that address; check --host`, error)
+    default:
+      return new TidelogError('LISTEN', `${where}: cannot be listened on (${error.message})`, error)
+  }
+}
