@@ -14,6 +14,7 @@ import type { MetadataLog } from '../cluster/metadata-log.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { Compute } from '../io/compute.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
+import type { ProducerBatch } from '../log/producers.ts'
 import { retainedFrom } from '../log/retention.ts'
 import { type BatchHeader, batchCrcFrom, logAppendTimeBit, writeInt64 } from '../wire/record-batch.ts'
 import type { Acks, AppendOutcome, Batch, FoundRecord, PartitionStore, ReadOutcome, ReadRequest } from './storage.ts'
@@ -159,7 +160,7 @@ export class Partition implements PartitionStore {
     await this.#retain(now)
   }
 
-  /** Removes the files of segments that were to be deleted when the process before this one ended. */
+  /** Goes on with a deletion that the process before this one had begun. */
   resumeDeletion(): void {
     const chain = this.#record()?.chain ?? []
     const last = chain.findLast(segment => segment.state === 'deleting')
@@ -220,20 +221,23 @@ export class Partition implements PartitionStore {
 
   #take(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
     const verdict = this.#log.check(batch.header)
-    if (verdict.kind === 'refuse') return resolve(refuse(verdict.error, verdict.message))
-    if (verdict.kind === 'duplicate') {
-      const { base, end } = verdict.of
-      const settle = () => resolve(this.#accepted(base, -1))
-      if (end <= this.highWatermark) settle()
-      else this.#retries.push({ end, settle })
-      return
-    }
+    if (verdict.kind === 'refuse') resolve(refuse(verdict.error, verdict.message))
+    else if (verdict.kind === 'duplicate') this.#answerRetry(verdict.of, resolve)
+    else this.#store(batch, acks, resolve)
+  }
+
+  /** A retry is answered like its original: when that is durable. */
+  #answerRetry({ base, end }: ProducerBatch, resolve: (outcome: AppendOutcome) => void): void {
+    const settle = () => resolve(this.#accepted(base, -1))
+    if (end <= this.highWatermark) settle()
+    else this.#retries.push({ end, settle })
+  }
+
+  #store(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
     const { header, appendTimeMs } = this.#timed(batch)
-    if (acks === 0) {
-      const { base } = this.#log.append(header, batch.bytes, null)
-      return resolve(this.#accepted(base, appendTimeMs))
-    }
-    const appended = this.#log.append(header, batch.bytes, () => resolve(this.#accepted(appended.base, appendTimeMs)))
+    const acknowledge = () => resolve(this.#accepted(appended.base, appendTimeMs))
+    const appended = this.#log.append(header, batch.bytes, acks === 0 ? null : acknowledge)
+    if (acks === 0) acknowledge()
   }
 
   /** Gives the batch this broker's time where the topic asks for it. These fields are under its checksum. */
@@ -257,7 +261,10 @@ export class Partition implements PartitionStore {
   }
 
   #wait(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
-    if (this.#log.store.isDiskFull) return resolve(refuse('KAFKA_STORAGE_ERROR', 'the disk is full'))
+    if (this.#log.store.isDiskFull) {
+      resolve(refuse('KAFKA_STORAGE_ERROR', 'the disk is full'))
+      return
+    }
     const now = this.#parts.clock.monotonicMs()
     this.#waiting.push({ batch, acks, until: now + waitMsMax, resolve })
     this.#stopListening ??= this.#log.store.onRoom(() => this.#drain())
@@ -272,7 +279,10 @@ export class Partition implements PartitionStore {
         if (this.#log.store.isDiskFull) this.#refuseWaiting(Number.POSITIVE_INFINITY, 'the disk is full')
         return
       }
-      if (this.#isDueFor(batch)) return this.#startRoll()
+      if (this.#isDueFor(batch)) {
+        this.#startRoll()
+        return
+      }
       this.#waiting.shift()
       this.#take(batch, acks, resolve)
     }

@@ -73,7 +73,10 @@ export interface FoundBatch {
 export interface FoundSegment {
   progress: Progress | null
   points: readonly IndexPoint[]
-  producers: ProducerState[]
+  /** All producers as of the checkpoint table; null when the table does not have the segment. */
+  producersInTable: readonly ProducerState[] | null
+  /** Producers of the runs flushed since then, in order. */
+  producersSince: ProducerState[]
   batches: FoundBatch[]
   /** How much damage the journal had shown when this segment was last heard of. */
   damageSeen: number
@@ -106,6 +109,8 @@ export class LogStore {
   readonly #roomWaiters = new Set<() => void>()
   #journal: Journal | null = null
   #tableNumber = 0
+  /** One table is saved at a time. */
+  #saving: Promise<void> = Promise.resolve()
   #wasBlocked = false
 
   private constructor(io: LogIo, identity: Identity, settings: LogStoreSettings, hooks: LogStoreHooks) {
@@ -199,6 +204,16 @@ export class LogStore {
     return { chunks: [bytes], length: bytes.length }
   }
 
+  /** Makes durable how far every partition is, with its producers: what was only in a file that is about to go. */
+  saveProgress(): Promise<void> {
+    return this.#saveTable(this.files.live[0]?.seq ?? 0)
+  }
+
+  /** Lets go of what the journal has of a segment that is not needed any more. */
+  discardFound(id: SegmentId): void {
+    for (const batch of this.takeFound(id).batches) batch.file.pins--
+  }
+
   /** What is in flight becomes durable; then everything is closed. */
   async close(): Promise<void> {
     await this.flusher.stop()
@@ -284,7 +299,7 @@ export class LogStore {
       const progress = toProgress(entry)
       found.points = [...found.points, pointOf(progress)]
       found.progress = progress
-      found.producers.push(...toProducers(entry.producers))
+      found.producersSince.push(...toProducers(entry.producers))
       for (const batch of found.batches) if (batch.end <= progress.flushedEnd) batch.file.pins--
       found.batches = found.batches.filter(batch => batch.end > progress.flushedEnd)
     })
@@ -313,14 +328,21 @@ export class LogStore {
       await this.hooks.saveMetadata()
     const count = this.files.freeable()
     if (count < trimFilesMin && !(count > 0 && this.#isJournalLong())) return false
-    const table = {
-      fromFileSeq: this.files.live[count]?.seq ?? 0,
-      durableThrough: this.journal.durableThrough,
-      segments: [...this.#partitions].flatMap(log => log.checkpointRows()),
-    }
-    await saveCheckpointTable(this.io.disk, ++this.#tableNumber, table)
+    await this.#saveTable(this.files.live[count]?.seq ?? 0)
     await this.files.free(count)
     return true
+  }
+
+  #saveTable(fromFileSeq: number): Promise<void> {
+    const saved = this.#saving.then(() =>
+      saveCheckpointTable(this.io.disk, ++this.#tableNumber, {
+        fromFileSeq,
+        durableThrough: this.journal.durableThrough,
+        segments: [...this.#partitions].flatMap(log => log.checkpointRows()),
+      }),
+    )
+    this.#saving = saved.catch(() => {})
+    return saved
   }
 
   #oldestIsHeldByBatches(): boolean {
@@ -351,13 +373,13 @@ export class LogStore {
 }
 
 function newFound(): FoundSegment {
-  return { progress: null, points: [], producers: [], batches: [], damageSeen: 0 }
+  return { progress: null, points: [], producersInTable: null, producersSince: [], batches: [], damageSeen: 0 }
 }
 
 function takeRow(found: FoundSegment, row: CheckpointRow): void {
   found.progress = toProgress(row)
   found.points = [...toPoints(row.points), pointOf(found.progress)]
-  found.producers = toProducers(row.producers)
+  found.producersInTable = toProducers(row.producers)
 }
 
 function pointOf(progress: Progress): IndexPoint {

@@ -5,7 +5,7 @@
  * Order of life: `recover` (once, after the journal was read), then `append`, `read` and the look-ups; `sealAndOpen` and
  * `advanceStart` when the metadata says so; `remove` at the end. The flusher calls `flushNext`.
  */
-import type { LeaderEpoch, Offset, TopicId } from '../base/ids.ts'
+import type { LeaderEpoch, Offset, Position, TopicId } from '../base/ids.ts'
 import { invariant } from '../base/invariant.ts'
 import { emptyRope, type Rope, ropeOf } from '../base/rope.ts'
 import { encodeRecord } from '../wire/on-disk.ts'
@@ -43,6 +43,8 @@ export interface ReadRequest {
 
 /** Coarse stretches of an index longer than this are filled before a segment is sealed. */
 const sparseGapBytes = 64 * 1024
+/** Batches that a look-up by time notes before it reads them. */
+const lookupBatchesMax = 16
 
 export class PartitionLog implements BatchOwner {
   readonly store: LogStore
@@ -60,6 +62,7 @@ export class PartitionLog implements BatchOwner {
   #highWatermark: Offset
   #folderIsDurable = false
   #removed = false
+  #onSettled: (() => void)[] = []
 
   private constructor(
     options: PartitionLogOptions,
@@ -133,6 +136,11 @@ export class PartitionLog implements BatchOwner {
     return this.active.nextOffset === this.active.durableEnd
   }
 
+  /** Resolves when everything that was appended so far is durable. */
+  async whenSettled(): Promise<void> {
+    if (!this.isSettled) await new Promise<void>(resolve => this.#onSettled.push(resolve))
+  }
+
   check(header: BatchHeader): Verdict {
     return this.producers.check(header)
   }
@@ -167,6 +175,9 @@ export class PartitionLog implements BatchOwner {
     batch.segment.settle(batch)
     this.store.flusher.add(this)
     this.#acknowledge(batch)
+    if (this.#onSettled.length > 0 && this.isSettled) {
+      for (const settled of this.#onSettled.splice(0)) settled()
+    }
   }
 
   /** Whole batches from `from` on; the caller has checked that it lies between the log start and the high watermark. */
@@ -198,26 +209,30 @@ export class PartitionLog implements BatchOwner {
   async *batchesSince(segment: Segment, timestampMs: number): AsyncGenerator<{ header: BatchHeader; bytes: Rope }> {
     segment.readers++
     try {
-      const point = await segment.pointBeforeTime(timestampMs)
-      const found: Found[] = []
+      let position = (await segment.pointBeforeTime(timestampMs)).position
+      let from = segment.base
       const to = segment.progress.flushedBytes
-      if (point.position < to) {
-        await walkFile(segment, this.store.descriptors, { from: point.position, to }, one => {
+      while (position < to) {
+        const found: Found[] = []
+        const start = position
+        await walkFile(segment, this.store.descriptors, { from: position, to }, one => {
+          position = (one.position + one.header.bytes) as Position
+          from = endOf(one.header)
           if (one.header.maxTimestamp >= timestampMs) found.push(one)
-          return found.length < 16
+          return found.length < lookupBatchesMax
         })
+        for (const one of found) {
+          const bytes = await readBatchAt(segment, this.store.descriptors, one)
+          if (bytes !== null) yield { header: one.header, bytes }
+        }
+        // Where headers make no sense the walk ends early; what lies behind is reached through memory, if at all.
+        if (position === start) break
       }
-      for (const one of found) {
-        const bytes = await readBatchAt(segment, this.store.descriptors, one)
-        if (bytes !== null) yield { header: one.header, bytes }
-      }
-      const after = found.at(-1)
-      const from = after === undefined ? segment.progress.flushedEnd : endOf(after.header)
       for (const batch of segment.cached(from)) {
         if (batch.end > this.#highWatermark) return
-        if (batch.header.maxTimestamp >= timestampMs) {
-          yield { header: { ...batch.header, baseOffset: batch.base }, bytes: batch.body }
-        }
+        if (batch.header.maxTimestamp < timestampMs) continue
+        const header = { ...batch.header, baseOffset: batch.base, leaderEpoch: segment.leaderEpoch }
+        yield { header, bytes: batch.body }
       }
     } finally {
       this.#unread(segment)
@@ -255,28 +270,40 @@ export class PartitionLog implements BatchOwner {
     this.#logStartOffset = offset
   }
 
-  /** Takes the oldest segments out, up to and including `last`, and removes their files once nobody reads them. */
+  /** Takes the `count` oldest segments out and removes their files once nobody reads them. */
   async removeSegments(count: number): Promise<void> {
     const removed = this.#segments.slice(0, count)
     invariant(count < this.#segments.length, 'the open segment stays')
     this.#segments = this.#segments.slice(count)
     for (const segment of removed) this.#forget(segment)
-    for (const segment of removed) await this.#removeFiles(segment)
-    if (removed.some(segment => segment.hasFile)) await syncFolder(this.store.io.disk, this.folder)
+    // The producers as of the last of them may be nowhere else.
+    await this.store.saveProgress()
+    for (const segment of removed) {
+      if (segment.readers > 0) await new Promise<void>(resolve => (segment.onUnread = resolve))
+    }
+    await this.#removeFiles(removed)
+  }
+
+  async #removeFiles(segments: readonly Segment[]): Promise<void> {
+    const { disk } = this.store.io
+    for (const segment of segments) {
+      for (const path of [segment.logPath, segment.sealPath]) {
+        await this.store.descriptors.forget(path)
+        await disk.remove(path)
+      }
+    }
+    if ((await disk.list(this.folder)).length > 0) await syncFolder(disk, this.folder)
   }
 
   /** The topic is gone: every file goes. Appends that were in flight are never acknowledged. */
   async remove(): Promise<void> {
     this.#removed = true
     this.store.unregister(this)
-    const { disk } = this.store.io
     for (const segment of this.#segments) this.#forget(segment)
-    for (const segment of this.#segments) await this.#removeFiles(segment)
-    for (const name of await disk.list(this.folder)) {
-      if (isSegmentFile(name)) await disk.remove(`${this.folder}/${name}`)
+    for (const segment of this.#segments) {
+      if (segment.readers > 0) await new Promise<void>(resolve => (segment.onUnread = resolve))
     }
-    await disk.removeDirectory(this.folder)
-    await syncFolder(disk, topicsFolder)
+    await removePartitionFolder(this.store, this.folder)
   }
 
   get unflushedBytes(): number {
@@ -454,17 +481,32 @@ export class PartitionLog implements BatchOwner {
     }
   }
 
-  async #removeFiles(segment: Segment): Promise<void> {
-    if (segment.readers > 0) await new Promise<void>(resolve => (segment.onUnread = resolve))
-    for (const path of [segment.logPath, segment.sealPath]) {
-      await this.store.descriptors.forget(path)
-      await this.store.io.disk.remove(path)
-    }
-  }
-
   #unread(segment: Segment): void {
     if (--segment.readers === 0) segment.onUnread?.()
   }
+}
+
+/** Removes what is left of a partition whose topic was deleted before this process started. */
+export async function discardPartition(
+  store: LogStore,
+  topicId: TopicId,
+  index: number,
+  chain: readonly SegmentRecord[],
+): Promise<void> {
+  for (const segment of chain) store.discardFound(segment.id)
+  await removePartitionFolder(store, folderOfPartition(topicId, index))
+}
+
+/** Files that are not ours stay, and so does their folder. */
+async function removePartitionFolder(store: LogStore, folder: string): Promise<void> {
+  const { disk } = store.io
+  for (const name of await disk.list(folder)) {
+    if (!isSegmentFile(name)) continue
+    await store.descriptors.forget(`${folder}/${name}`)
+    await disk.remove(`${folder}/${name}`)
+  }
+  await disk.removeDirectory(folder)
+  await syncFolder(disk, topicsFolder)
 }
 
 /** A checkpoint on its way into the journal. */

@@ -110,6 +110,12 @@ export class Producers {
     if (this.#states.size > producersMax) this.#states.delete(this.#states.keys().next().value as number)
   }
 
+  /** Forgets everything and takes over a state as it was saved. */
+  replace(states: Iterable<ProducerState>): void {
+    this.#states.clear()
+    for (const state of states) this.put(state)
+  }
+
   /** Takes over what a checkpoint says of the batches since the state before it. */
   merge(later: ProducerState): void {
     const state = this.#states.get(later.producerId)

@@ -80,7 +80,7 @@ class Recovery {
   }
 
   #takeFlushed(record: SegmentRecord): void {
-    for (const batch of this.#store.takeFound(record.id).batches) batch.file.pins--
+    this.#store.discardFound(record.id)
     const { descriptors } = this.#store
     this.#segments.push(Segment.flushed({ record, path: this.#path(record), descriptors, seal: null }))
   }
@@ -100,6 +100,9 @@ class Recovery {
 
   async #takeUnflushed(record: SegmentRecord, names: ReadonlySet<string>): Promise<void> {
     const found = this.#store.takeFound(record.id)
+    const hasFile = names.has(this.#name(record, 'log'))
+    // Its removal had begun, after the producers as of its end were saved with the next one's row.
+    if (record.state === 'deleting' && !hasFile && found.progress !== null) return
     const segment = new Segment({
       record,
       path: this.#path(record),
@@ -107,12 +110,12 @@ class Recovery {
       indexIntervalBytes: this.#options.indexIntervalBytes(),
       ...(found.progress === null ? {} : { progress: found.progress, points: found.points }),
     })
-    const hasFile = names.has(this.#name(record, 'log'))
     segment.hasFile = hasFile && segment.progress.flushedBytes > 0
     const salvaged = await this.#checkFile(segment, hasFile)
     this.#segments.push(salvaged ?? segment)
     this.#found.set(salvaged ?? segment, found)
-    for (const state of found.producers) this.#flushedProducers.merge(state)
+    if (found.producersInTable !== null) this.#flushedProducers.replace(found.producersInTable)
+    for (const state of found.producersSince) this.#flushedProducers.merge(state)
   }
 
   /** Cuts what the checkpoint does not vouch for; where the file is too short, returns a segment with a hole instead. */
@@ -144,7 +147,7 @@ class Recovery {
       `${segment.logPath} is shorter than what was synced: offsets ${kept.flushedEnd} to ${progress.flushedEnd - 1} are lost`,
     )
     const salvaged = new Segment({
-      record: { ...segment, bytes: 0, maxTimestamp: -1 },
+      record: { ...segment, state: segment.end === null ? 'open' : 'sealed', bytes: 0, maxTimestamp: -1 },
       path: segment.logPath.slice(0, -'.log'.length),
       descriptors: this.#store.descriptors,
       indexIntervalBytes: this.#options.indexIntervalBytes(),

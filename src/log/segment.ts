@@ -29,6 +29,8 @@ export interface SegmentRecord {
   readonly base: Offset
   /** Null while it is open. */
   readonly end: Offset | null
+  /** `deleting`: it lies below the log start, and its files may be gone. */
+  readonly state: 'open' | 'sealed' | 'deleting'
   readonly leaderEpoch: LeaderEpoch
   readonly createdAtMs: number
   /** Of a sealed segment; 0 and -1 while it is open. */

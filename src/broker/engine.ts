@@ -1,0 +1,389 @@
+/**
+ * One node's storage engine: topics over their partitions' logs, on one disk. Opening it recovers whatever the process before
+ * it left; closing it makes durable what is in flight.
+ *
+ *     identity → journal and checkpoints → metadata → partitions → serve
+ */
+import { TidelogError } from '../base/errors.ts'
+import { type NodeId, type TopicId, topicIdText } from '../base/ids.ts'
+import { InvariantViolation } from '../base/invariant.ts'
+import type { Outcome } from '../cluster/commands.ts'
+import { loadIdentity, type NodeIdentity, newIdentity, randomId, saveIdentity } from '../cluster/identity.ts'
+import type { Topic as TopicRecord } from '../cluster/metadata.ts'
+import { MetadataLog } from '../cluster/metadata-log.ts'
+import type { Clock, Timer } from '../io/clock.ts'
+import type { Compute } from '../io/compute.ts'
+import type { Disk } from '../io/disk.ts'
+import type { Random } from '../io/random.ts'
+import { type LogEvent, LogStore, type LogStoreSettings } from '../log/log-store.ts'
+import { discardPartition, PartitionLog } from '../log/partition-log.ts'
+import type { KafkaErrorName } from '../wire/kafka-errors.ts'
+import { Partition } from './partition.ts'
+import type { CreateOutcome, Storage, Topic, TopicSpec } from './storage.ts'
+import type { TopicSettings } from './topic-settings.ts'
+
+export interface EngineIo {
+  readonly disk: Disk
+  readonly clock: Clock
+  readonly random: Random
+  readonly compute: Compute
+}
+
+export interface EngineSettings {
+  readonly log: LogStoreSettings
+  /** How often retention and rolls by time are looked at. */
+  readonly retentionCheckMs: number
+  readonly producerIdExpirationMs: number
+  /** A topic's settings out of its overrides. */
+  readonly topicSettings: (configs: ReadonlyMap<string, string>) => TopicSettings
+}
+
+export interface EngineHooks {
+  /** What a person should hear of. */
+  readonly report: (event: LogEvent) => void
+  /** The node must stop: the disk failed, or an invariant is broken. Nothing is acknowledged after this. */
+  readonly fail: (error: TidelogError | InvariantViolation) => void
+}
+
+const nodeIdDefault = 1 as NodeId
+const producerIdBlock = 1000
+/** Partitions recovered side by side: their file operations overlap, and descriptors stay bounded. */
+const recoveryConcurrency = 16
+const mib = 1 << 20
+
+/** Sizes for a broker process of its own. */
+export function nodeLogSettings(options: {
+  readonly journalBytes: number
+  readonly cacheBytes: number
+  readonly openFilesMax: number
+  readonly acceptDataLoss: boolean
+}): LogStoreSettings {
+  const fileBytes = Math.min(64 * mib, Math.max(4 * mib, Math.floor(options.journalBytes / 8 / 4096) * 4096))
+  return {
+    journal: {
+      fileBytes,
+      firstFileBytes: Math.min(4 * mib, fileBytes),
+      bytesMax: options.journalBytes,
+      groupBytesMax: 8 * mib,
+      markDelayMs: 25,
+    },
+    cacheBytes: options.cacheBytes,
+    flush: {
+      runBytes: Math.min(4 * mib, Math.floor(options.cacheBytes / 16)),
+      runBytesMax: 8 * mib,
+      thinBytes: 64 * 1024,
+      idleMs: 2000,
+    },
+    openFilesMax: options.openFilesMax,
+    acceptDataLoss: options.acceptDataLoss,
+  }
+}
+
+export class Engine implements Storage, AsyncDisposable {
+  readonly nodeId: NodeId
+  readonly clusterId: string
+  readonly #io: EngineIo
+  readonly #settings: EngineSettings
+  readonly #hooks: EngineHooks
+  readonly #store: LogStore
+  readonly #metadata: MetadataLog
+  readonly #topics = new Map<TopicId, OpenTopic>()
+  #sorted: readonly Topic[] | null = null
+  #tickTimer: Timer | null = null
+  #ticking: Promise<void> | null = null
+  #purges = new Set<Promise<void>>()
+  #closing: Promise<void> | null = null
+  #failed = false
+
+  private constructor(options: {
+    io: EngineIo
+    settings: EngineSettings
+    hooks: EngineHooks
+    identity: NodeIdentity
+    store: LogStore
+    metadata: MetadataLog
+  }) {
+    this.#io = options.io
+    this.#settings = options.settings
+    this.#hooks = options.hooks
+    this.#store = options.store
+    this.#metadata = options.metadata
+    this.nodeId = options.identity.nodeId as NodeId
+    this.clusterId = topicIdText(options.identity.clusterId)
+  }
+
+  /** Opens the data directory behind `io.disk`, creating what is missing, and recovers all that was acknowledged. */
+  static async open(io: EngineIo, settings: EngineSettings, hooks: EngineHooks): Promise<Engine> {
+    const identity = (await loadIdentity(io.disk)) ?? (await makeIdentity(io))
+    // The store's hooks are called only after it is open, when the metadata is there.
+    let metadata: MetadataLog | null = null
+    let engine: Engine | null = null
+    const fail = (error: TidelogError) => (engine === null ? hooks.fail(error) : engine.#fail(error))
+    const ids = {
+      clusterId: Buffer.from(identity.clusterId, 'hex'),
+      diskId: Buffer.from(identity.diskId, 'hex'),
+    }
+    const store = await LogStore.open(io, ids, settings.log, {
+      report: hooks.report,
+      fail,
+      saveMetadata: async () => metadata?.save(),
+    })
+    metadata = await MetadataLog.open({
+      ...io,
+      journal: store.journal,
+      found: store.raft.splice(0),
+      nodeId: identity.nodeId as NodeId,
+    })
+    engine = new Engine({ io, settings, hooks, identity, store, metadata })
+    await engine.#register(identity)
+    await engine.#recover()
+    engine.#scheduleTick()
+    return engine
+  }
+
+  topics(): readonly Topic[] {
+    this.#sorted ??= [...this.#topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return this.#sorted
+  }
+
+  topicByName(name: string): Topic | undefined {
+    const id = this.#metadata.metadata.byName.get(name)
+    return id === undefined ? undefined : this.#topics.get(id)
+  }
+
+  topicById(id: TopicId): Topic | undefined {
+    return this.#topics.get(id)
+  }
+
+  async createTopic(spec: TopicSpec): Promise<CreateOutcome> {
+    if (this.#closing !== null) return { error: 'KAFKA_STORAGE_ERROR', message: 'the broker is stopping' }
+    const topicId = randomId(this.#io.random)
+    const outcome = await this.#metadata.propose({
+      do: 'createTopic',
+      topicId,
+      name: spec.name,
+      writer: this.nodeId,
+      partitions: spec.partitions,
+      configs: [...spec.configs].map(([name, value]) => ({ name, value })),
+      nowMs: this.#io.clock.nowMs(),
+    })
+    if (!outcome.ok) return { error: kafkaError(outcome), message: outcome.message }
+    const record = this.#metadata.metadata.topics.get(topicId)
+    if (record === undefined || record.isDeleting)
+      return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: 'deleted meanwhile' }
+    return { error: 'NONE', topic: await this.#openTopic(record) }
+  }
+
+  async deleteTopic(id: TopicId): Promise<KafkaErrorName> {
+    const outcome = await this.#metadata.propose({ do: 'deleteTopic', topicId: id })
+    if (!outcome.ok) return 'UNKNOWN_TOPIC_ID'
+    const topic = this.#topics.get(id)
+    this.#topics.delete(id)
+    this.#sorted = null
+    for (const partition of topic?.partitions ?? []) partition.close()
+    this.#purgeLater(
+      id,
+      topic?.partitions.map(partition => partition.log) ?? [],
+      topic?.settings.fileDeleteDelayMs ?? 0,
+    )
+    return 'NONE'
+  }
+
+  async allocateProducerIds(): Promise<{ readonly first: number; readonly count: number }> {
+    const outcome = await this.#metadata.propose({
+      do: 'allocateProducerIds',
+      nodeId: this.nodeId,
+      count: producerIdBlock,
+    })
+    if (!outcome.ok) throw new TidelogError('REFUSED', outcome.message)
+    return { first: outcome.value, count: producerIdBlock }
+  }
+
+  /** Makes durable what is in flight and closes the files. Requests must have been stopped before. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #close(): Promise<void> {
+    this.#tickTimer?.cancel()
+    await this.#ticking
+    for (const topic of this.#topics.values()) for (const partition of topic.partitions) partition.close()
+    await this.#store.close()
+    await Promise.allSettled(this.#purges)
+  }
+
+  /** Each start is a new incarnation; the metadata refuses an old copy of the directory. */
+  async #register(identity: NodeIdentity): Promise<void> {
+    const incarnation = Math.max(identity.confirmed, identity.attempted) + 1
+    await saveIdentity(this.#io.disk, { ...identity, attempted: incarnation })
+    const outcome = await this.#metadata.propose({
+      do: 'registerNode',
+      nodeId: identity.nodeId,
+      diskId: identity.diskId,
+      confirmed: identity.confirmed,
+      attempted: identity.attempted,
+      incarnation,
+    })
+    if (!outcome.ok) throw new TidelogError('REFUSED', outcome.message)
+    await saveIdentity(this.#io.disk, { ...identity, confirmed: incarnation, attempted: incarnation })
+  }
+
+  async #recover(): Promise<void> {
+    const { metadata } = this.#metadata
+    const records = [...metadata.topics.values()]
+    for (const record of records) if (record.isDeleting) await this.#discard(record)
+    for (const record of records) if (!record.isDeleting) await this.#openTopic(record)
+    for (const id of this.#store.untaken()) {
+      if (id >= metadata.nextSegmentId) {
+        throw new TidelogError(
+          'CORRUPT',
+          `the journal has records of segment ${id}, which the metadata does not know; restore the data directory from a backup`,
+        )
+      }
+      // A segment that was deleted: its records in the journal are not needed.
+      this.#store.discardFound(id)
+    }
+  }
+
+  /** A topic whose deletion the process before this one did not finish. */
+  async #discard(record: TopicRecord): Promise<void> {
+    for (const [index, partition] of record.partitions.entries()) {
+      await discardPartition(this.#store, record.id, index, partition.chain)
+    }
+    await this.#metadata.propose({ do: 'purgeTopic', topicId: record.id })
+  }
+
+  async #openTopic(record: TopicRecord): Promise<Topic> {
+    const settings = this.#settings.topicSettings(record.configs)
+    const partitions = (await this.#openLogs(record)).map(log => this.#openPartition(log, () => settings))
+    const topic: OpenTopic = {
+      id: record.id,
+      name: record.name,
+      internal: false,
+      configs: record.configs,
+      settings,
+      partitions,
+    }
+    this.#topics.set(record.id, topic)
+    this.#sorted = null
+    return topic
+  }
+
+  async #openLogs(record: TopicRecord): Promise<OpenLog[]> {
+    const settings = this.#settings.topicSettings(record.configs)
+    const logs: OpenLog[] = []
+    for (let from = 0; from < record.partitions.length; from += recoveryConcurrency) {
+      const some = record.partitions.slice(from, from + recoveryConcurrency)
+      logs.push(...(await Promise.all(some.map((_, i) => this.#openLog(record, from + i, settings)))))
+    }
+    return logs
+  }
+
+  async #openLog(record: TopicRecord, index: number, settings: TopicSettings): Promise<OpenLog> {
+    const partition = record.partitions[index] as TopicRecord['partitions'][number]
+    const advanced: { current: () => void } = { current: () => {} }
+    const log = await PartitionLog.recover(
+      {
+        store: this.#store,
+        topicId: record.id,
+        index,
+        indexIntervalBytes: () => settings.indexIntervalBytes,
+        isRelaxed: () => settings.flush === 'relaxed',
+        onAdvance: () => advanced.current(),
+      },
+      partition.chain,
+      partition.logStartOffset,
+    )
+    log.producers.expire(this.#io.clock.nowMs() - this.#settings.producerIdExpirationMs)
+    return { log, advanced }
+  }
+
+  #openPartition({ log, advanced }: OpenLog, settings: () => TopicSettings): Partition {
+    const partition = new Partition(log, {
+      clock: this.#io.clock,
+      compute: this.#io.compute,
+      metadata: this.#metadata,
+      nodeId: this.nodeId,
+      settings,
+      fail: error => this.#fail(error),
+    })
+    advanced.current = () => partition.advanced()
+    partition.resumeDeletion()
+    return partition
+  }
+
+  /** Removes a deleted topic's files after a delay, then forgets the topic. */
+  #purgeLater(id: TopicId, logs: readonly PartitionLog[], delayMs: number): void {
+    const purge = async () => {
+      for (const log of logs) await log.remove()
+      await this.#metadata.propose({ do: 'purgeTopic', topicId: id })
+    }
+    this.#io.clock.setTimer(delayMs, () => {
+      if (this.#closing !== null) return
+      const running = purge().catch(error => this.#fail(error))
+      this.#purges.add(running)
+      void running.finally(() => this.#purges.delete(running))
+    })
+  }
+
+  #scheduleTick(): void {
+    this.#tickTimer = this.#io.clock.setTimer(this.#settings.retentionCheckMs, () => {
+      this.#ticking = this.#tick()
+        .catch(error => this.#fail(error))
+        .finally(() => {
+          this.#ticking = null
+          if (this.#closing === null) this.#scheduleTick()
+        })
+    })
+  }
+
+  async #tick(): Promise<void> {
+    const expireBefore = this.#io.clock.nowMs() - this.#settings.producerIdExpirationMs
+    for (const topic of [...this.#topics.values()]) {
+      for (const partition of topic.partitions) {
+        if (this.#closing !== null) return
+        partition.log.producers.expire(expireBefore)
+        await partition.tick()
+      }
+    }
+  }
+
+  #fail(error: unknown): void {
+    if (this.#failed) return
+    this.#failed = true
+    const isKnown = error instanceof TidelogError || error instanceof InvariantViolation
+    this.#hooks.fail(isKnown ? error : new TidelogError('DISK_FAILED', 'the storage engine failed', error))
+  }
+}
+
+interface OpenTopic extends Topic {
+  readonly partitions: readonly Partition[]
+}
+
+interface OpenLog {
+  readonly log: PartitionLog
+  /** Whom the log tells that its high watermark has risen. */
+  readonly advanced: { current: () => void }
+}
+
+async function makeIdentity(io: EngineIo): Promise<NodeIdentity> {
+  const identity = newIdentity(io.random, nodeIdDefault)
+  await saveIdentity(io.disk, identity)
+  return identity
+}
+
+function kafkaError(outcome: Extract<Outcome, { ok: false }>): Exclude<KafkaErrorName, 'NONE'> {
+  switch (outcome.error) {
+    case 'EXISTS':
+      return 'TOPIC_ALREADY_EXISTS'
+    case 'UNKNOWN':
+      return 'UNKNOWN_TOPIC_OR_PARTITION'
+    default:
+      return 'INVALID_REQUEST'
+  }
+}
