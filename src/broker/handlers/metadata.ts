@@ -40,7 +40,11 @@ export const metadata = handler({
     return { ...clusterPart(request, context), topics }
   },
 
-  failed: (request: MetadataRequest, error, context) => failure(request, error, context),
+  failed(request: MetadataRequest, error, context): MetadataResponse | null {
+    // Without topics, and before the error code of 13, a failure would look as if there were no topics.
+    const hasRoom = context.version >= 13 || (request.topics ?? []).length > 0
+    return hasRoom ? failure(request, error, context) : null
+  },
 })
 
 function clusterPart(request: MetadataRequest, context: RequestContext) {
