@@ -128,17 +128,18 @@ export class Engine implements Storage, AsyncDisposable {
       fail,
       saveMetadata: async () => metadata?.save(),
     })
-    metadata = await MetadataLog.open({
-      ...io,
-      journal: store.journal,
-      found: store.raft.splice(0),
-      nodeId: identity.nodeId as NodeId,
-    })
-    engine = new Engine({ io, settings, hooks, identity, store, metadata })
-    await engine.#register(identity)
-    await engine.#recover()
-    engine.#scheduleTick()
-    return engine
+    try {
+      const found = store.raft.splice(0)
+      metadata = await MetadataLog.open({ ...io, journal: store.journal, found, nodeId: identity.nodeId as NodeId })
+      engine = new Engine({ io, settings, hooks, identity, store, metadata })
+      await engine.#register(identity)
+      await engine.#recover()
+      engine.#scheduleTick()
+      return engine
+    } catch (error) {
+      await store.close().catch(() => {})
+      throw error
+    }
   }
 
   topics(): readonly Topic[] {

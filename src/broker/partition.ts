@@ -8,7 +8,7 @@
 
 import { TidelogError } from '../base/errors.ts'
 import type { LeaderEpoch, NodeId, Offset, SegmentId, TopicId } from '../base/ids.ts'
-import { crc32cOfRope, emptyRope, type Rope, writeIntoRope } from '../base/rope.ts'
+import { emptyRope, type Rope } from '../base/rope.ts'
 import type { Partition as PartitionRecord } from '../cluster/metadata.ts'
 import type { MetadataLog } from '../cluster/metadata-log.ts'
 import type { Clock, Timer } from '../io/clock.ts'
@@ -16,7 +16,7 @@ import type { Compute } from '../io/compute.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ProducerBatch } from '../log/producers.ts'
 import { retainedFrom } from '../log/retention.ts'
-import { type BatchHeader, batchCrcFrom, logAppendTimeBit, writeInt64 } from '../wire/record-batch.ts'
+import { type BatchHeader, stampLogAppendTime } from '../wire/record-batch.ts'
 import type { Acks, AppendOutcome, Batch, FoundRecord, PartitionStore, ReadOutcome, ReadRequest } from './storage.ts'
 import { findByTime, findMaxTimestamp } from './time-lookup.ts'
 import type { TopicSettings } from './topic-settings.ts'
@@ -244,16 +244,7 @@ export class Partition implements PartitionStore {
   #timed({ header, bytes }: Batch): { header: BatchHeader; appendTimeMs: number } {
     if (this.#parts.settings().timestampType !== 'LogAppendTime') return { header, appendTimeMs: -1 }
     const now = this.#parts.clock.nowMs()
-    const attributes = header.attributes | logAppendTimeBit
-    const stamp = Buffer.alloc(10)
-    stamp.writeInt16BE(attributes, 0)
-    writeIntoRope(bytes, 21, stamp.subarray(0, 2))
-    writeInt64(stamp, now, 2)
-    writeIntoRope(bytes, 35, stamp.subarray(2))
-    const crc = crc32cOfRope(bytes, batchCrcFrom, bytes.length)
-    stamp.writeUInt32BE(crc, 0)
-    writeIntoRope(bytes, 17, stamp.subarray(0, 4))
-    return { header: { ...header, attributes, maxTimestamp: now, crc }, appendTimeMs: now }
+    return { header: stampLogAppendTime(bytes, header, now), appendTimeMs: now }
   }
 
   #accepted(baseOffset: Offset, logAppendTimeMs: number): AppendOutcome {

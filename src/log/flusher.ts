@@ -53,6 +53,7 @@ export class Flusher {
   #timer: Timer | null = null
   #again = false
   #blocked = false
+  #hurried = false
   #stopped = false
 
   constructor(options: {
@@ -106,6 +107,12 @@ export class Flusher {
     })
   }
 
+  /** Somebody waits for room: everything is worth flushing until nothing is left. */
+  hurry(): void {
+    this.#hurried = true
+    this.kick()
+  }
+
   /** Finishes the run it is at, and stops. */
   async stop(): Promise<void> {
     this.#stopped = true
@@ -127,6 +134,7 @@ export class Flusher {
       for (let log = this.#pick(); !this.#stopped; log = this.#pick()) {
         if (log !== null) await this.#flushOne(log)
         const trimmed = await this.#journal.trim()
+        if (log === null) this.#hurried = false
         if (log === null && !trimmed) return
         this.#onProgress()
       }
@@ -156,7 +164,7 @@ export class Flusher {
 
   #pick(): PartitionLog | null {
     const long = this.#journal.isLong()
-    const urgent = this.#pressure() >= urgentPressure
+    const urgent = this.#hurried || this.#pressure() >= urgentPressure
     const waitingBefore = this.#clock.monotonicMs() - this.#settings.idleMs
     let best: PartitionLog | null = null
     let bestScore = 0

@@ -4,7 +4,7 @@
  * go, so a chunk of which little is kept is copied into a pool first.
  *
  * Bound: `bytesMax`. Flushed batches make room, the longest flushed first; unflushed ones never leave. When those alone fill
- * the budget, `hasRoom` says no and appends wait for the flusher.
+ * the budget, `makeRoom` says no and appends wait for the flusher.
  */
 import { invariant } from '../base/invariant.ts'
 import { type Rope, ropeFrom } from '../base/rope.ts'
@@ -47,14 +47,16 @@ export class LogCache {
     return this.#unflushedBytes
   }
 
-  /** Whether a batch of `bytes` may come in. One larger than the whole budget is admitted alone. */
-  hasRoom(bytes: number): boolean {
-    return this.#unflushedBytes === 0 || this.#unflushedBytes + bytes <= this.#bytesMax
+  /** Whether a batch of `bytes` may come in; recent ones make room for it. One larger than the budget is admitted alone. */
+  makeRoom(bytes: number): boolean {
+    this.#trim(this.#bytesMax - bytes)
+    return this.#unflushedBytes === 0 || this.#bytes + bytes <= this.#bytesMax
   }
 
-  /** How full of unflushed bytes the cache is, 0 to 1 and above. */
+  /** How full of what cannot be let go the cache is, 0 to 1 and above. */
   get pressure(): number {
-    return this.#unflushedBytes / this.#bytesMax
+    const isAllUnflushed = this.#flushedFrom === this.#flushed.length
+    return (isAllUnflushed ? this.#bytes : this.#unflushedBytes) / this.#bytesMax
   }
 
   /** Takes a batch's bytes in: charges what they keep alive and returns the rope to keep. */
@@ -80,9 +82,8 @@ export class LogCache {
     this.#release(rope)
   }
 
-  #trim(): void {
-    const target = this.#bytesMax * evictAbove
-    while (this.#bytes > target && this.#flushedFrom < this.#flushed.length) {
+  #trim(bytesTarget = this.#bytesMax * evictAbove): void {
+    while (this.#bytes > bytesTarget && this.#flushedFrom < this.#flushed.length) {
       const oldest = this.#flushed[this.#flushedFrom]
       this.#flushed[this.#flushedFrom++] = undefined
       invariant(oldest !== undefined, 'a batch is evicted once')

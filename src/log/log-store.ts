@@ -179,9 +179,11 @@ export class LogStore {
     this.flusher.remove(log)
   }
 
-  /** Whether a batch of `bytes` may come in now. */
+  /** Whether a batch of `bytes` may come in now. If not, the flusher is told to hurry; `onRoom` says when to ask again. */
   hasRoom(bytes: number): boolean {
-    return this.cache.hasRoom(bytes) && !this.journal.stalled
+    if (this.cache.makeRoom(bytes) && !this.journal.stalled) return true
+    this.flusher.hurry()
+    return false
   }
 
   /** No use in waiting for room: the disk is full. */
