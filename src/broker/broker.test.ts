@@ -177,7 +177,7 @@ test('mutated requests are answered or close the connection; nothing else ever c
           if (!(error instanceof ProtocolError)) throw error
         })
         closing.abort()
-        await broker.clock.advance(300_000)
+        await broker.clock.run(300_000)
         await answer
         assert.deepEqual(broker.faults, [])
       },

@@ -117,10 +117,8 @@ export class Broker {
 
   #contextOf({ apiVersion, clientId }: RequestHeader, connection: ConnectionContext): RequestContext {
     return {
+      connection,
       principal: connection.principal,
-      listener: connection.listener,
-      advertised: connection.advertised,
-      signal: connection.signal,
       clientId,
       version: apiVersion,
       deadlineMs: this.#parts.clock.monotonicMs() + requestMsMax,

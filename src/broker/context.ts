@@ -15,11 +15,16 @@ export interface ConnectionContext {
   readonly listener: string
   /** The address by which this client reaches this node, told to it in Metadata. */
   readonly advertised: { readonly host: string; readonly port: number }
-  /** Aborts when nobody will read an answer any more: the connection closed, or the node stops. */
+  /**
+   * Aborts when nobody will read an answer any more: the connection closed, or the node stops. Asked for only by what waits,
+   * so that it may be made on demand.
+   */
   readonly signal: AbortSignal
 }
 
-export interface RequestContext extends ConnectionContext {
+export interface RequestContext {
+  readonly connection: ConnectionContext
+  readonly principal: string
   readonly clientId: string | null
   readonly version: number
   /** Monotonic time at which the request must be answered, whatever it says itself. */

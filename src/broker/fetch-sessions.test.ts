@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { noTopicId } from '../base/ids.ts'
 import { Prng } from '../base/prng.ts'
+import { ManualClock } from '../sim/clock.ts'
 import { type FetchPartition, FetchSessions, partitionsByKey } from './fetch-sessions.ts'
-import { ManualClock } from './testing/manual-clock.ts'
 
 function wanted(partition: number, fetchOffset = 0): FetchPartition {
   return {
@@ -31,10 +31,10 @@ test('Q9 at the bound a session makes room only when it was not used for two min
   const first = open(0)
   const second = open(0)
   assert.ok(first !== null && second !== null)
-  await clock.advance(100_000)
+  await clock.run(100_000)
   assert.equal(open(0), null)
   sessions.resume(first.id, 1, 'User:me', false)
-  await clock.advance(20_000)
+  await clock.run(20_000)
   const third = open(0)
   assert.ok(third !== null, 'the second has rested long enough')
   assert.equal(sessions.resume(second.id, 1, 'User:me', false), 'FETCH_SESSION_ID_NOT_FOUND')
@@ -51,7 +51,7 @@ test('Q9 the partitions of all sessions are bounded together', async () => {
   assert.equal(sessions.size, 1)
   assert.equal(sessions.update(first, [wanted(7), wanted(1)], ['t/0']), true)
   assert.ok(open(0, 1))
-  await clock.advance(120_000)
+  await clock.run(120_000)
   assert.equal(open(0, 1, 2, 3, 4, 5), null, 'more than there is room for at all')
 })
 

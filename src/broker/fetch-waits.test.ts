@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { offset } from '../base/ids.ts'
+import { ManualClock } from '../sim/clock.ts'
 import { brokerConfigs } from './configs.ts'
 import { type Found, readInOrder, type Wanted } from './fetch-read.ts'
 import { FetchWaits } from './fetch-waits.ts'
-import { ManualClock, settle } from './testing/manual-clock.ts'
 import { MemoryStorage } from './testing/memory-storage.ts'
+import { settle } from './testing/test-broker.ts'
 
 async function waiting(watchedMax: number, partitions: number) {
   const clock = new ManualClock()
@@ -28,7 +29,7 @@ test('partitions are watched while a fetch waits, and no longer', async () => {
   const { clock, topic, waits, until } = await waiting(100, 3)
   const wait = until(1_000)
   assert.equal(waits.watched, 3)
-  await clock.advance(1_000)
+  await clock.run(1_000)
   assert.deepEqual([...(await wait)], [])
   assert.equal(waits.watched, 0)
   for (const { listeners } of topic.partitions) assert.equal(listeners, 0)
@@ -43,12 +44,12 @@ test('at the bound a fetch watches nothing and looks again soon', async () => {
   })
   assert.equal(waits.watched, 3)
   assert.equal(topic.partitions[0]!.listeners, 1)
-  await clock.advance(499)
+  await clock.run(499)
   assert.equal(over, false)
-  await clock.advance(1)
+  await clock.run(1)
   await second
   assert.equal(waits.watched, 3)
-  await clock.advance(10_000)
+  await clock.run(10_000)
   await first
 })
 
@@ -69,5 +70,5 @@ test('a fault while counting reaches the fetch that waits', async () => {
   await topic.partitions[0]!.deleteRecords(offset(0))
   await assert.rejects(wait, /a surprise/)
   await settle()
-  assert.equal(clock.timers, 0)
+  assert.equal(clock.pendingTimers, 0)
 })

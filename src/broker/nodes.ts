@@ -9,6 +9,7 @@ export interface NodeEndpoint {
   readonly rack: string | null
 }
 
-export function nodesSeenBy({ parts, advertised }: RequestContext): readonly NodeEndpoint[] {
-  return [{ nodeId: parts.storage.nodeId, ...advertised, rack: parts.configs.settings.rack }]
+export function nodesSeenBy({ parts, connection }: RequestContext): readonly NodeEndpoint[] {
+  const { host, port } = connection.advertised
+  return [{ nodeId: parts.storage.nodeId, host, port, rack: parts.configs.settings.rack }]
 }

@@ -147,7 +147,7 @@ test('a topic that is not ready in time is told as such and made all the same', 
   const { promise, resolve } = Promise.withResolvers<void>()
   broker.storage.creating = promise
   const answer = create(broker, [topic('t')], 7, { timeoutMs: 500 })
-  await broker.clock.advance(500)
+  await broker.clock.run(500)
   assert.deepEqual((await answer).map(errorIn), ['REQUEST_TIMED_OUT'])
   const again = create(broker, [topic('t')], 7, { timeoutMs: 500 })
   resolve()

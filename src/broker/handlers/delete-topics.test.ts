@@ -88,7 +88,7 @@ test('a deletion that takes too long is told as such', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   broker.storage.deleting = promise
   const answer = remove(broker, 6, ['t'], 300)
-  await broker.clock.advance(300)
+  await broker.clock.run(300)
   assert.deepEqual((await answer).map(errorIn), ['REQUEST_TIMED_OUT'])
   resolve()
 })

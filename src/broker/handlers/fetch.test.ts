@@ -6,9 +6,8 @@ import { apis } from '../../wire/api-keys.ts'
 import { batchHeaderBytes, readBatchHeader } from '../../wire/record-batch.ts'
 import { readRecords } from '../../wire/records.ts'
 import { type Body, type Draft, versionsOf } from '../../wire/schema.ts'
-import { settle } from '../testing/manual-clock.ts'
 import type { MemoryTopic } from '../testing/memory-storage.ts'
-import { type Asker, batchOf, errorIn, otherNode, type TestBroker, testBroker } from '../testing/test-broker.ts'
+import { type Asker, batchOf, errorIn, otherNode, settle, type TestBroker, testBroker } from '../testing/test-broker.ts'
 
 const api = apis.fetch
 
@@ -269,12 +268,12 @@ test('a fetch with nothing to tell waits for a record and is then answered at on
   const broker = testBroker()
   const topic = broker.storage.add('t')
   const answer = fetchFrom(broker, 11, [{ topic }], { maxWaitMs: 5_000 })
-  await broker.clock.advance(1_000)
+  await broker.clock.run(1_000)
   assert.equal(topic.partitions[0]!.listeners, 1)
   await append(broker, topic, ['a'])
   assert.deepEqual(valuesIn(await answer), [['a']])
   assert.equal(topic.partitions[0]!.listeners, 0)
-  assert.equal(broker.clock.timers, 0)
+  assert.equal(broker.clock.pendingTimers, 0)
 })
 
 test('a fetch is answered empty when its time is over', async () => {
@@ -284,9 +283,9 @@ test('a fetch is answered empty when its time is over', async () => {
   const answer = fetchFrom(broker, 11, [{ topic }], { maxWaitMs: 5_000 }).finally(() => {
     answered = true
   })
-  await broker.clock.advance(4_999)
+  await broker.clock.run(4_999)
   assert.equal(answered, false)
-  await broker.clock.advance(1)
+  await broker.clock.run(1)
   assert.deepEqual(valuesIn(await answer), [[]])
   assert.equal(topic.partitions[0]!.listeners, 0)
 })
@@ -295,7 +294,7 @@ test('nobody waits longer than five minutes', async () => {
   const broker = testBroker()
   const topic = broker.storage.add('t')
   const answer = fetchFrom(broker, 11, [{ topic }], { maxWaitMs: 0x7fff_ffff })
-  await broker.clock.advance(300_000)
+  await broker.clock.run(300_000)
   assert.deepEqual(valuesIn(await answer), [[]])
 })
 
@@ -325,7 +324,7 @@ test('a fetch whose time is over gets the little that is there', async () => {
   const topic = broker.storage.add('t')
   await append(broker, topic, ['a'])
   const answer = fetchFrom(broker, 11, [{ topic }], { maxWaitMs: 100, minBytes: 1_000_000 })
-  await broker.clock.advance(100)
+  await broker.clock.run(100)
   assert.deepEqual(valuesIn(await answer), [['a']])
 })
 
@@ -403,7 +402,7 @@ test('a fetch ends when its connection does', async () => {
   closing.abort()
   await answer
   assert.equal(topic.partitions[0]!.listeners, 0)
-  assert.equal(broker.clock.timers, 0)
+  assert.equal(broker.clock.pendingTimers, 0)
   await fetchFrom(broker, 11, [{ topic }], { maxWaitMs: 5_000 }, { signal })
 })
 
@@ -571,7 +570,7 @@ test('Q9 a session waits as others do', async () => {
   const places = [{ topic }, { topic, partition: 1 }]
   const { sessionId } = await fetchFrom(broker, 12, places, { sessionEpoch: 0 })
   const answer = goOn(broker, 12, sessionId, 1, { maxWaitMs: 5_000 })
-  await broker.clock.advance(10)
+  await broker.clock.run(10)
   await append(broker, topic, ['a'], 1)
   assert.deepEqual(
     partitionsIn(await answer).map(({ partitionIndex }) => partitionIndex),

@@ -125,7 +125,7 @@ async function find(
   if (isEnough || waitMs === 0 || wanted.length === 0) return found
   // What is not enough yet is read again later: a fetch that waits keeps no records alive.
   if (bytes > 0) found = found.map(withoutRecords)
-  const { signal } = context
+  const { signal } = context.connection
   const changed = await context.parts.fetchWaits.until({ wanted, found, bytesMissing, waitMs, signal })
   return signal.aborted || changed.size + bytes === 0 ? found : readInOrder(wanted, bytesMax, changed)
 }

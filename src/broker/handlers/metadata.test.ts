@@ -123,7 +123,7 @@ test('pitfall 31: whoever mentions a new topic at the same time gets the same to
   const { promise, resolve } = Promise.withResolvers<void>()
   broker.storage.creating = promise
   const answers = [topicsOf(broker, 12, named('new')), topicsOf(broker, 12, named('new'))]
-  await broker.clock.advance(100)
+  await broker.clock.run(100)
   resolve()
   const [first, second] = await Promise.all(answers)
   assert.equal(errorIn(first?.[0]), 'NONE')
@@ -136,12 +136,12 @@ test('Q11, pitfall 31: a topic that is not ready in time is told as unknown, whi
   const { promise, resolve } = Promise.withResolvers<void>()
   broker.storage.creating = promise
   const answer = topicsOf(broker, 12, named('new'))
-  await broker.clock.advance(5_000)
+  await broker.clock.run(5_000)
   assert.equal(errorIn((await answer)[0]), 'UNKNOWN_TOPIC_OR_PARTITION')
   resolve()
-  await broker.clock.advance(0)
+  await broker.clock.run(0)
   assert.equal(errorIn((await topicsOf(broker, 12, named('new')))[0]), 'NONE')
-  assert.equal(broker.clock.timers, 0)
+  assert.equal(broker.clock.pendingTimers, 0)
 })
 
 test('a topic that another node made meanwhile is the answer', async () => {
@@ -149,7 +149,7 @@ test('a topic that another node made meanwhile is the answer', async () => {
   const { promise, resolve } = Promise.withResolvers<void>()
   broker.storage.creating = promise
   const answer = topicsOf(broker, 12, named('new'))
-  await broker.clock.advance(1)
+  await broker.clock.run(1)
   broker.storage.add('new', 7)
   resolve()
   assert.equal((await answer)[0]?.partitions.length, 7)

@@ -152,11 +152,11 @@ test('an append that is not durable in time is told as such; the outcome is open
   const data = (index: number) => ({ index, records: batchOf(['a']) })
   const topicData = [{ name: 't', partitionData: [data(0), data(1)] }]
   const answer = broker.ask(api, 9, { acks: -1, timeoutMs: 3_000, topicData })
-  await broker.clock.advance(2_999)
-  await broker.clock.advance(1)
+  await broker.clock.run(2_999)
+  await broker.clock.run(1)
   const told = (await answer).responses[0]!.partitionResponses
   assert.deepEqual(told.map(errorIn), ['NONE', 'REQUEST_TIMED_OUT'])
-  assert.equal(broker.clock.timers, 0)
+  assert.equal(broker.clock.pendingTimers, 0)
   partitions[1]!.release()
 })
 
@@ -165,20 +165,20 @@ test('a client that allows no time still waits for a sync, and none waits longer
   const { partitions } = broker.storage.add('t')
   partitions[0]!.hold()
   const hasty = produce(broker, 't', batchOf(['a']), { timeoutMs: 0 })
-  await broker.clock.advance(900)
+  await broker.clock.run(900)
   partitions[0]!.release()
   assert.equal(errorIn(await hasty), 'NONE')
 
   partitions[0]!.hold()
   const patient = produce(broker, 't', batchOf(['a']), { timeoutMs: 0x7fff_ffff })
-  await broker.clock.advance(300_000)
+  await broker.clock.run(300_000)
   assert.equal(errorIn(await patient), 'REQUEST_TIMED_OUT')
 })
 
 test('pitfall 47: a topic with LogAppendTime answers with the time, and the batch has it under a right checksum', async () => {
   const broker = testBroker()
   const { partitions } = broker.storage.add('t', 1, { timestampType: 'LogAppendTime' })
-  await broker.clock.advance(5)
+  await broker.clock.run(5)
   const answer = await produce(broker, 't', batchOf(['a'], { baseTimestamp: 1 }))
   assert.deepEqual([errorIn(answer), answer.logAppendTimeMs], ['NONE', start + 5])
   const { bytes } = partitions[0]!.batches[0]!

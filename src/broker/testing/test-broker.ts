@@ -2,6 +2,7 @@
 import type { NodeId } from '../../base/ids.ts'
 import { Prng } from '../../base/prng.ts'
 import { ropeOf, sliceRope } from '../../base/rope.ts'
+import { ManualClock } from '../../sim/clock.ts'
 import type { Api } from '../../wire/api-keys.ts'
 import { type BatchOptions, buildBatch, type RecordDraft } from '../../wire/build-batch.ts'
 import { decodeResponse, encodeRequest } from '../../wire/exchange.ts'
@@ -12,7 +13,6 @@ import type { Access } from '../access.ts'
 import { Broker, type RequestFacts } from '../broker.ts'
 import { brokerConfigs } from '../configs.ts'
 import type { ConnectionContext } from '../context.ts'
-import { ManualClock } from './manual-clock.ts'
 import { MemoryStorage } from './memory-storage.ts'
 
 export const advertised = { host: 'broker.example', port: 19092 }
@@ -77,3 +77,8 @@ export function errorIn(answer: { readonly errorCode: number } | undefined): Kaf
 }
 
 export const otherNode = 2 as NodeId
+
+/** A turn of the event loop: all promises that can go on have gone on. */
+export function settle(): Promise<void> {
+  return new Promise(resolve => setImmediate(resolve))
+}
