@@ -83,7 +83,7 @@ export class Flusher {
   add(log: PartitionLog): void {
     if (!this.#dirty.has(log)) this.#dirty.set(log, this.#clock.monotonicMs())
     const isDue = log.awaitsSeal || log.unflushedBytes >= this.#settings.runBytes
-    if (isDue || this.#pressure() >= urgentPressure || this.#journal.isLong()) this.kick()
+    if (isDue || this.#hurried || this.#pressure() >= urgentPressure || this.#journal.isLong()) this.kick()
     else this.#schedule(tickMs)
   }
 
@@ -132,9 +132,11 @@ export class Flusher {
   async #run(): Promise<void> {
     try {
       for (let log = this.#pick(); !this.#stopped; log = this.#pick()) {
-        if (log !== null) await this.#flushOne(log)
+        if (log !== null) {
+          await this.#flushOne(log)
+          if (this.#dirty.size === 0) this.#hurried = false
+        }
         const trimmed = await this.#journal.trim()
-        if (log === null) this.#hurried = false
         if (log === null && !trimmed) return
         this.#onProgress()
       }
