@@ -156,6 +156,18 @@ export class Simulation {
     if (!rested) world.broken('stuck', `never answered: ${[...workload.open.values()].slice(0, 5).join('; ')}`)
   }
 
+  /** A clean stop: no new requests, those under way are answered, then the node closes. */
+  async stop(): Promise<void> {
+    const { world, workload } = this
+    workload.setDoors(false)
+    const { process } = world
+    await world.run(restLimitMs, () => world.outstanding === 0 || process?.alive !== true)
+    if (process?.alive === true && world.outstanding > 0) {
+      world.broken('stuck', `before a stop, never answered: ${[...workload.open.values()].slice(0, 5).join('; ')}`)
+    }
+    await world.close()
+  }
+
   /** The end of every story: all is healed, all is checked, once as it is and once after a clean restart. */
   async finish(): Promise<void> {
     const { world, workload } = this
@@ -167,7 +179,7 @@ export class Simulation {
     await this.rest()
     await this.probe()
     await this.verify()
-    await world.close()
+    await this.stop()
     await this.startForSure()
     await this.verify()
     if (this.prng.chance(0.5)) {
@@ -175,7 +187,7 @@ export class Simulation {
       await this.startForSure()
       await this.verify()
     }
-    await world.close()
+    await this.stop()
   }
 
   /** Lets time pass until a promise settles; its value, or undefined when it takes too long or its process is gone. */

@@ -28,6 +28,8 @@ export interface NodeParts {
   readonly random: Random
   /** The node cannot go on; its process ends. */
   onFailure(error: Error): void
+  /** What a person should hear of. */
+  onReport(event: { readonly event: string }): void
 }
 
 export type OpenNode = (parts: NodeParts) => Promise<Node>
@@ -134,6 +136,10 @@ export class World {
       clock: this.scheduler.clock(() => live.alive),
       random: { bytes: length => this.#latency.bytes(length) },
       onFailure: error => this.#nodeFailed(live, error),
+      onReport: event => {
+        this.count(`report: ${event.event}`)
+        this.scheduler.note('report', JSON.stringify(event), 0, 0)
+      },
     })
     let failure: Error | null = null
     opening.then(
@@ -256,6 +262,11 @@ export class World {
     this.scheduler.after(0, () => {
       if (live.alive) this.kill()
     })
+  }
+
+  /** Requests that the running process has not answered. */
+  get outstanding(): number {
+    return this.#process?.onEnd.length ?? 0
   }
 
   // --- waiting ---

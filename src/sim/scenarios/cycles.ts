@@ -49,7 +49,7 @@ async function oneCycle(simulation: Simulation, end: End): Promise<void> {
   if (end !== 'close' && prng.chance(0.5)) endAtOperation(simulation, end, prng.between(1, 400))
   await world.run(lengthMs, () => process?.alive !== true)
   if (process?.alive !== true) return
-  if (end === 'close') await world.close()
+  if (end === 'close') await simulation.stop()
   else finishOff(simulation, end)
 }
 

@@ -72,7 +72,7 @@ async function runSweep(simulation: Simulation, fault: SweepFault, at: number): 
   await simulation.startForSure()
   await simulation.populate()
   await world.run(lengthMs, () => world.process === null)
-  if (world.process !== null) await world.close()
+  if (world.process !== null) await simulation.stop()
   world.count('operations', operations)
   simulation.heal()
   workload.setDoors(true)
