@@ -86,9 +86,14 @@ function failFast(log: Logger, error: unknown): never {
 
 /** An operating error says what, where and what to do; anything else is a fault of this program. */
 function sentenceOf(error: unknown): string {
-  if (error instanceof TidelogError) return error.message
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
-  return `stopped by a fault of its own (${text}); please report it with the log`
+  if (!(error instanceof TidelogError)) {
+    const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error)
+    return `stopped by a fault of its own (${text}); please report it with the log`
+  }
+  const cause = error.cause instanceof Error ? error.cause.message : ''
+  const what = cause === '' || error.message.includes(cause) ? error.message : `${error.message} (${cause})`
+  if (error.code !== 'DISK_FAILED') return what
+  return `${what}; what was acknowledged is on disk, nothing after this can be: check the disk, then start again`
 }
 
 function exitCodeOf(error: unknown): number {
