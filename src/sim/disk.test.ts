@@ -91,7 +91,7 @@ test('a lying disk, failing operations and a limit of descriptors', async () => 
   await assert.rejects(file.truncate(1), { code: 'EIO' })
   await assert.rejects(disk.open('g', 'create'), { code: 'EMFILE' })
   await file.close()
-  assert.equal(disk.openDescriptors, 0)
+  assert.deepEqual(disk.openPaths, [])
 })
 
 test('misuse is noticed', async () => {

@@ -99,7 +99,7 @@ export class MemoryDisk implements Disk {
     this.#options = options
     this.#prng = options.prng ?? new Prng(1)
     this.#watch = {
-      descriptors: 0,
+      open: new Map(),
       writes: new Map(),
       distrusted: new Set(),
       violate: sentence => void this.violations.push(sentence),
@@ -116,8 +116,9 @@ export class MemoryDisk implements Disk {
     return this.#operations
   }
 
-  get openDescriptors(): number {
-    return this.#watch.descriptors
+  /** The paths of open files, one for each descriptor. */
+  get openPaths(): readonly string[] {
+    return [...this.#watch.open.values()]
   }
 
   /** SIGKILL: what was written stays as it is, what was being written may be there in part. The disk as the next process sees it. */
@@ -144,13 +145,14 @@ export class MemoryDisk implements Disk {
     const find = () => (mode === 'create' ? this.files.create(path) : this.files.file(path))
     return this.#run('open', path, 0, 0, () => ({
       apply: () => {
-        if (this.#watch.descriptors >= (this.#options.descriptorsMax ?? Number.MAX_SAFE_INTEGER)) {
+        if (this.#watch.open.size >= (this.#options.descriptorsMax ?? Number.MAX_SAFE_INTEGER)) {
           throw systemError('EMFILE', path)
         }
         const node = find()
         this.files.acquire(node)
-        this.#watch.descriptors += 1
-        return new OpenFile(this.#door, node, path, mode !== 'read')
+        const file = new OpenFile(this.#door, node, path, mode !== 'read')
+        this.#watch.open.set(file, path)
+        return file
       },
       applySome: () => this.#prng.chance(0.5) && ignoreErrors(find),
     }))
@@ -271,7 +273,7 @@ interface Door {
 }
 
 interface Watch {
-  descriptors: number
+  readonly open: Map<DiskFile, string>
   /** Writes and truncations under way, to find those that meet. */
   readonly writes: Map<FileNode, Span[]>
   /** Files whose sync has failed. */
@@ -371,7 +373,7 @@ class OpenFile implements DiskFile {
     if (files.isDirty(this.#node) && this.#node.links > 0) watch.remark('a file is closed with unsynced changes')
     const apply = () => {
       files.release(this.#node)
-      watch.descriptors -= 1
+      watch.open.delete(this)
     }
     // A close that fails has closed nevertheless.
     const closing = this.#run('close', 0, 0, () => ({ apply, fail: apply }))

@@ -254,7 +254,8 @@ export class PartitionOracle {
     if (logStartOffset < before) {
       this.#report('unjustified error', `records below ${before} were to go, but the log starts at ${logStartOffset}`)
     }
-    this.#observe({ highWatermark: this.#highWatermark, logStartOffset }, this.reading(0))
+    const highWatermark = Math.max(this.#highWatermark, this.#acknowledgedEnd)
+    this.#observe({ highWatermark, logStartOffset }, this.reading(0))
   }
 
   /** What went must have been trimmed, or have been old enough, or more than the partition may hold. */

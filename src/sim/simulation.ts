@@ -1,5 +1,6 @@
 /** One run: a world, its clients, and the story that a scenario tells with them. */
 import { Prng } from '../base/prng.ts'
+import type { Timer } from '../io/clock.ts'
 import { administrator, verifyAll } from './admin.ts'
 import { type Anomaly, check } from './checker.ts'
 import { idempotentProducer, plainProducer } from './producers.ts'
@@ -7,7 +8,7 @@ import { catchUpReader, tailReader } from './readers.ts'
 import type { TraceSink } from './scheduler.ts'
 import { type Crowd, drawCrowd, drawProfile, drawTuning, type NodeTuning } from './tuning.ts'
 import { type Profile, Workload } from './workload.ts'
-import { type Counts, type OpenNode, World } from './world.ts'
+import { type Counts, inFull, type OpenNode, World } from './world.ts'
 
 /** How a scenario differs from what the seed would draw. */
 export interface Overrides {
@@ -43,6 +44,7 @@ export interface RunReport {
 
 const probeLimitMs = 20_000
 const restLimitMs = 20_000
+const plentyBytes = 1 << 30
 
 export class Simulation {
   readonly world: World
@@ -51,6 +53,7 @@ export class Simulation {
   readonly tuning: NodeTuning
   readonly crowd: Crowd
   #failedStarts = 0
+  #troubles: Timer[] = []
 
   constructor(options: RunOptions) {
     const prng = new Prng(options.seed)
@@ -77,7 +80,7 @@ export class Simulation {
   }
 
   #spawn(client: (prng: Prng) => Promise<void>): void {
-    client(this.prng.fork()).catch(error => this.world.broken('fault of the simulator', String(error.stack)))
+    client(this.prng.fork()).catch(error => this.world.broken('fault of the simulator', inFull(error)))
   }
 
   /**
@@ -90,9 +93,10 @@ export class Simulation {
     const failures = world.counts.get('refused starts') ?? 0
     if (!(await world.start())) {
       const refused = (world.counts.get('refused starts') ?? 0) > failures
-      this.#failedStarts = refused && world.faults.length === 0 ? this.#failedStarts + 1 : 0
+      const isWell = world.faults.length === 0 && world.files.freeBytes > plentyBytes
+      this.#failedStarts = refused && isWell ? this.#failedStarts + 1 : 0
       if (this.#failedStarts > 2) {
-        if (!world.damaged) world.broken('refuses to start', String(world.lastFailure?.stack))
+        if (!world.damaged) world.broken('refuses to start', inFull(world.lastFailure))
         throw new EndOfStory('the node does not start')
       }
       return false
@@ -117,8 +121,14 @@ export class Simulation {
     return (await this.until(verifyAll(this.workload, this.prng), 120_000)) === true
   }
 
+  /** Sets something going wrong in a while, unless all is healed before. */
+  later(delayMs: number, task: () => void): void {
+    this.#troubles.push(this.world.scheduler.after(delayMs, task))
+  }
+
   /** No fault from here on. */
   heal(): void {
+    for (const trouble of this.#troubles.splice(0)) trouble.cancel()
     this.world.faults.length = 0
     this.world.slowness = 1
     this.world.files.capacityBytes = Number.MAX_SAFE_INTEGER
@@ -201,7 +211,7 @@ export class Simulation {
       .then(result => {
         value = result
       })
-      .catch(error => this.world.broken('fault of the simulator', String((error as Error).stack)))
+      .catch(error => this.world.broken('fault of the simulator', inFull(error)))
       .finally(settle)
     await this.world.run(limitMs, () => settled)
     return value
@@ -216,13 +226,12 @@ export class EndOfStory extends Error {
 export async function runScenario(options: RunOptions): Promise<RunReport> {
   const simulation = new Simulation(options)
   const { world } = simulation
-  const onRejection = (reason: unknown) =>
-    world.broken('unhandled rejection', reason instanceof Error ? String(reason.stack) : String(reason))
+  const onRejection = (reason: unknown) => world.broken('unhandled rejection', inFull(reason))
   process.on('unhandledRejection', onRejection)
   try {
     await options.scenario.run(simulation)
   } catch (error) {
-    if (!(error instanceof EndOfStory)) world.broken('fault of the simulator', String((error as Error).stack))
+    if (!(error instanceof EndOfStory)) world.broken('fault of the simulator', inFull(error))
   } finally {
     process.off('unhandledRejection', onRejection)
   }

@@ -10,7 +10,7 @@ import type { Acks, FoundRecord, PartitionStore, ReadOutcome, Topic } from '../b
 import { readBatchHeader } from '../wire/record-batch.ts'
 import { fingerprint, makeBatch, readBatches, type StoredBatch } from './batches.ts'
 import type { FoundOffset, Marks, PartitionKey, PartitionRules, SentBatch } from './history.ts'
-import type { Process, World } from './world.ts'
+import { inFull, type Process, type World } from './world.ts'
 
 export interface Partition {
   readonly key: PartitionKey
@@ -311,7 +311,7 @@ export class Workload {
   #noteFailure(what: string, error: Error): void {
     this.world.count(`rejected: ${what} ${(error as { code?: string }).code ?? error.name}`)
     if ((error as { code?: string }).code === 'CLOSED') return
-    this.world.broken('rejected request', `${what}: ${error.stack ?? error.message}`)
+    this.world.broken('rejected request', `${what}: ${inFull(error)}`)
   }
 }
 

@@ -225,9 +225,8 @@ export class World {
     const inTime = await this.scheduler.run(closeLimitMs, () => closed || failure !== null || !live.alive)
     if (!inTime) this.broken('stuck', 'the node does not close')
     if (!live.alive) return
-    if (failure === null && live.disk.openDescriptors > 0) {
-      this.broken('leak', `${live.disk.openDescriptors} descriptors are open after a clean stop`)
-    }
+    const left = live.disk.openPaths
+    if (failure === null && left.length > 0) this.broken('leak', `open after a clean stop: ${left.join(', ')}`)
     this.#end('close', () => void live.disk.kill())
   }
 
@@ -257,8 +256,8 @@ export class World {
     this.lastFailure = error
     this.count('fail-stops')
     this.scheduler.note('fail-stop', error.message, 0, 0)
-    if (isFault(error)) this.broken('fault of the program', String(error.stack))
-    else if (!live.hasReason && !this.damaged) this.broken('stopped without a reason', String(error.stack))
+    if (isFault(error)) this.broken('fault of the program', inFull(error))
+    else if (!live.hasReason && !this.damaged) this.broken('stopped without a reason', inFull(error))
     this.scheduler.after(0, () => {
       if (live.alive) this.kill()
     })
@@ -368,4 +367,18 @@ interface LiveProcess {
 /** Whether an error is one that no disk and no user can cause. */
 function isFault(error: Error): boolean {
   return ['InvariantViolation', 'TypeError', 'RangeError', 'ReferenceError'].includes(error.name)
+}
+
+/** An error with what caused it. */
+export function inFull(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const cause = error.cause === undefined ? '' : `\n  because of ${inFull(error.cause)}`
+  return `${error.message} ${
+    error.stack
+      ?.split('\n')
+      .slice(1, 8)
+      .join(' <')
+      .replaceAll(/\s+/g, ' ')
+      .replaceAll(/file:\S*\/src\//g, '') ?? ''
+  }${cause}`
 }

@@ -60,17 +60,17 @@ function finishOff({ world }: Simulation, end: 'kill' | 'power'): void {
 
 /** Ends whatever process runs in a while, be it only starting. */
 export function endLater(simulation: Simulation, end: 'kill' | 'power', withinMs: number): void {
-  const { world, prng } = simulation
-  world.scheduler.after(withinMs * prng.float(), () => finishOff(simulation, end))
+  simulation.later(withinMs * simulation.prng.float(), () => finishOff(simulation, end))
 }
 
 /** Ends the process while its so-many-th operation from now is under way. */
 function endAtOperation(simulation: Simulation, end: 'kill' | 'power', operations: number): void {
   const { world, prng } = simulation
+  const delayMs = 0.3 * prng.float()
   let left = operations
   const source: FaultSource = () => {
     left -= 1
-    if (left === 0) world.scheduler.after(0.3 * prng.float(), () => finishOff(simulation, end))
+    if (left === 0) simulation.later(delayMs, () => finishOff(simulation, end))
     return null
   }
   world.faults.push(source)

@@ -13,7 +13,7 @@ export const rot: Scenario = {
       ends: ['close', 'kill', 'power'],
       whileDown: story => flipSome(story, 'journal'),
       weather: story => {
-        story.world.scheduler.after(story.prng.between(0, 300), () => flipSome(story, 'topics'))
+        story.later(story.prng.between(0, 300), () => flipSome(story, 'topics'))
       },
     }),
 }

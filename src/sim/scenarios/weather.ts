@@ -5,11 +5,11 @@ import { failing, failingOnce } from './cycles.ts'
 /** The disk fills up after a while; room comes back later, and then writing must go on by itself. */
 export function fillDisk(simulation: Simulation): void {
   const { world, prng } = simulation
-  world.scheduler.after(prng.between(0, 200), () => {
+  simulation.later(prng.between(0, 200), () => {
     world.count('full disks')
     world.files.capacityBytes = world.files.usedBytes + prng.pick([0, 0, 1000, 20_000])
   })
-  world.scheduler.after(prng.between(200, 1200), () => {
+  simulation.later(prng.between(200, 1200), () => {
     world.files.capacityBytes = Number.MAX_SAFE_INTEGER
   })
 }
