@@ -1,42 +1,69 @@
 /**
- * One budget of memory per process for message bytes: what is not flushed yet, then what is recent. It is charged by the
- * backing store that is kept alive, not by the slice: a 100-byte batch in a 64 KiB socket chunk costs 64 KiB until it is let
- * go, so a chunk of which little is kept is copied into a pool first.
+ * One budget of memory per process for message bytes: what is not flushed yet, then what is recent. Batches are copied once,
+ * out of the socket's chunks into slabs that are used again and again: so the budget is charged with what is really held,
+ * and the garbage collector, which is slow to notice large buffers, has nothing to do with it.
  *
- * Bound: `bytesMax`. Flushed batches make room, the longest flushed first; unflushed ones never leave. When those alone fill
- * the budget, `makeRoom` says no and appends wait for the flusher.
+ * Bound: `bytesMax`, in slabs. Flushed batches make room, the longest flushed first; unflushed ones never leave. When those
+ * alone fill the budget, `makeRoom` says no and appends wait for the flusher.
  */
 import { invariant } from '../base/invariant.ts'
 import { type Rope, ropeFrom } from '../base/rope.ts'
 
+/** A stretch of memory that batches share. */
+export interface Slab {
+  readonly bytes: Buffer
+  /** Batches in it that are still kept. */
+  batches: number
+  /** Reads whose bytes somebody may still look at. */
+  readers: number
+}
+
+export interface CachedBytes {
+  readonly rope: Rope
+  readonly slabs: readonly Slab[]
+}
+
 /** A batch that may be let go once its segment file has it. */
 export interface Evictable {
-  readonly body: Rope
+  readonly cached: CachedBytes
   /** Forgets the batch; its owner reads it from the segment file from now on. */
   evict(): void
 }
 
-/** A chunk less than a quarter full is copied. */
-const sparseFactor = 4
-const poolSlabBytes = 64 * 1024
+const slabBytesMax = 1 << 20
+const slabBytesMin = 4096
+const slabsMin = 64
+/** Short batches fill slabs of their own: they are often the thin runs that stay longest, and would keep others' slabs. */
+const shortBatchBytes = 16 * 1024
 /** Flushed batches go when the cache is this full, so that new ones need not wait for an eviction. */
 const evictAbove = 0.75
 
+/** Where the next batch of a kind goes. */
+interface Filling {
+  slab: Slab | null
+  at: number
+}
+
 export class LogCache {
   readonly #bytesMax: number
-  readonly #holders = new Map<ArrayBufferLike, number>()
-  #bytes = 0
+  readonly #slabBytes: number
+  readonly #short: Filling = { slab: null, at: 0 }
+  readonly #long: Filling = { slab: null, at: 0 }
+  /** Slabs that nothing is in; with those in use never more than the budget. */
+  #free: Slab[] = []
+  #slabsInUse = 0
   #unflushedBytes = 0
   #flushed: (Evictable | undefined)[] = []
   #flushedFrom = 0
-  #slab = Buffer.alloc(0)
 
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
+    this.#slabBytes = Math.min(slabBytesMax, Math.max(slabBytesMin, Math.floor(bytesMax / slabsMin / 4096) * 4096))
   }
 
+  /** What is held, in whole slabs. */
   get bytes(): number {
-    return this.#bytes
+    return this.#slabsInUse * this.#slabBytes
   }
 
   get bytesMax(): number {
@@ -50,44 +77,71 @@ export class LogCache {
   /** Whether a batch of `bytes` may come in; recent ones make room for it. One larger than the budget is admitted alone. */
   makeRoom(bytes: number): boolean {
     this.#trim(this.#bytesMax - bytes)
-    return this.#unflushedBytes === 0 || this.#bytes + bytes <= this.#bytesMax
+    return this.#unflushedBytes === 0 || this.bytes + bytes <= this.#bytesMax
   }
 
   /** How full of what cannot be let go the cache is, 0 to 1 and above. */
   get pressure(): number {
     const isAllUnflushed = this.#flushedFrom === this.#flushed.length
-    return (isAllUnflushed ? this.#bytes : this.#unflushedBytes) / this.#bytesMax
+    return (
+      (isAllUnflushed ? Math.max(this.bytes - 2 * this.#slabBytes, this.#unflushedBytes) : this.#unflushedBytes) /
+      this.#bytesMax
+    )
   }
 
-  /** Takes a batch's bytes in: charges what they keep alive and returns the rope to keep. */
-  admit(rope: Rope): Rope {
-    const kept = this.#compact(rope)
-    for (const chunk of kept.chunks) this.#hold(chunk.buffer)
-    this.#unflushedBytes += kept.length
+  /** Takes a copy of a batch's bytes. */
+  admit(rope: Rope): CachedBytes {
+    const filling = rope.length <= shortBatchBytes ? this.#short : this.#long
+    const chunks: Buffer[] = []
+    const slabs: Slab[] = []
+    let left = rope.length
+    let chunkIndex = 0
+    let chunkAt = 0
+    while (left > 0) {
+      const slab = this.#slabFor(filling, left)
+      const count = Math.min(left, this.#slabBytes - filling.at)
+      const target = slab.bytes.subarray(filling.at, filling.at + count)
+      for (let at = 0; at < count; ) {
+        const chunk = rope.chunks[chunkIndex] as Buffer
+        const copied = chunk.copy(target, at, chunkAt, Math.min(chunk.length, chunkAt + count - at))
+        at += copied
+        chunkAt += copied
+        if (chunkAt === chunk.length) {
+          chunkIndex++
+          chunkAt = 0
+        }
+      }
+      slab.batches++
+      slabs.push(slab)
+      chunks.push(target)
+      filling.at += count
+      left -= count
+    }
+    this.#unflushedBytes += rope.length
     this.#trim()
-    return kept
+    return { rope: ropeFrom(chunks), slabs }
   }
 
   /** The batch is in its segment file, synced: it is only kept because it is recent. */
   flushed(batch: Evictable): void {
-    this.#unflushedBytes -= batch.body.length
+    this.#unflushedBytes -= batch.cached.rope.length
     invariant(this.#unflushedBytes >= 0, 'no batch is flushed twice')
     this.#flushed.push(batch)
     this.#trim()
   }
 
   /** A batch that was never flushed is given up (its segment is deleted). */
-  dropUnflushed(rope: Rope): void {
-    this.#unflushedBytes -= rope.length
-    this.#release(rope)
+  dropUnflushed(cached: CachedBytes): void {
+    this.#unflushedBytes -= cached.rope.length
+    this.#release(cached)
   }
 
   #trim(bytesTarget = this.#bytesMax * evictAbove): void {
-    while (this.#bytes > bytesTarget && this.#flushedFrom < this.#flushed.length) {
+    while (this.bytes > bytesTarget && this.#flushedFrom < this.#flushed.length) {
       const oldest = this.#flushed[this.#flushedFrom]
       this.#flushed[this.#flushedFrom++] = undefined
       invariant(oldest !== undefined, 'a batch is evicted once')
-      this.#release(oldest.body)
+      this.#release(oldest.cached)
       oldest.evict()
     }
     if (this.#flushedFrom > 1024 && this.#flushedFrom * 2 > this.#flushed.length) {
@@ -96,37 +150,42 @@ export class LogCache {
     }
   }
 
-  #compact(rope: Rope): Rope {
-    const isSparse = (chunk: Buffer) => chunk.length * sparseFactor < chunk.buffer.byteLength
-    if (!rope.chunks.some(isSparse)) return rope
-    return ropeFrom(rope.chunks.map(chunk => (isSparse(chunk) ? this.#copyToPool(chunk) : chunk)))
+  /** The slab that is being filled, or the next one. A batch that fits into one slab is not cut for the last few bytes. */
+  #slabFor(filling: Filling, bytes: number): Slab {
+    const room = this.#slabBytes - filling.at
+    const isWorthCutting = room >= this.#slabBytes / 8 && bytes > this.#slabBytes / 8
+    if (filling.slab !== null && room > 0 && (bytes <= room || isWorthCutting)) return filling.slab
+    const full = filling.slab
+    filling.slab = this.#free.pop() ?? { bytes: Buffer.allocUnsafeSlow(this.#slabBytes), batches: 0, readers: 0 }
+    filling.at = 0
+    this.#slabsInUse++
+    if (full !== null && full.batches === 0) this.#recycle(full)
+    return filling.slab
   }
 
-  #copyToPool(chunk: Buffer): Buffer {
-    if (chunk.length * sparseFactor > poolSlabBytes)
-      return Buffer.from(Buffer.allocUnsafeSlow(chunk.length).fill(chunk))
-    if (this.#slab.length < chunk.length) this.#slab = Buffer.allocUnsafeSlow(poolSlabBytes)
-    const copy = this.#slab.subarray(0, chunk.length)
-    chunk.copy(copy)
-    this.#slab = this.#slab.subarray(chunk.length)
-    return copy
-  }
-
-  #hold(store: ArrayBufferLike): void {
-    const holders = this.#holders.get(store) ?? 0
-    if (holders === 0) this.#bytes += store.byteLength
-    this.#holders.set(store, holders + 1)
-  }
-
-  #release(rope: Rope): void {
-    for (const chunk of rope.chunks) {
-      const holders = this.#holders.get(chunk.buffer)
-      invariant(holders !== undefined, 'only what was charged is released')
-      if (holders > 1) this.#holders.set(chunk.buffer, holders - 1)
-      else {
-        this.#holders.delete(chunk.buffer)
-        this.#bytes -= chunk.buffer.byteLength
-      }
+  #release(cached: CachedBytes): void {
+    for (const slab of cached.slabs) {
+      slab.batches--
+      invariant(slab.batches >= 0, 'only what is kept is let go')
+      if (slab.batches === 0 && slab !== this.#short.slab && slab !== this.#long.slab) this.#recycle(slab)
     }
+  }
+
+  /** A slab that somebody still reads from is left to the garbage collector; any other is used again. */
+  #recycle(slab: Slab): void {
+    this.#slabsInUse--
+    const isKept = slab.readers === 0 && (this.#free.length + this.#slabsInUse + 1) * this.#slabBytes <= this.#bytesMax
+    if (isKept) this.#free.push(slab)
+  }
+}
+
+/** Notes that bytes of these slabs are handed to a reader, who calls the returned function once it is done with them. */
+export function lend(slabs: readonly Slab[]): () => void {
+  for (const slab of slabs) slab.readers++
+  let isLent = true
+  return () => {
+    invariant(isLent, 'bytes are given back once')
+    isLent = false
+    for (const slab of slabs) slab.readers--
   }
 }

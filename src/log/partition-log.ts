@@ -14,6 +14,7 @@ import { type CheckpointRow, checkpointEntry, indexPointsMax } from './checkpoin
 import type { JournalEntry } from './journal.ts'
 import type { JournalFile } from './journal-files.ts'
 import { entryKinds } from './journal-format.ts'
+import { lend } from './log-cache.ts'
 import type { LogStore } from './log-store.ts'
 import { folderOfPartition, isSegmentFile, segmentPath, topicsFolder } from './paths.ts'
 import { type ProducerState, Producers, type Verdict } from './producers.ts'
@@ -169,7 +170,7 @@ export class PartitionLog implements BatchOwner {
   batchDurable(batch: CachedBatch): void {
     if (this.#removed) {
       batch.unpin()
-      this.store.cache.dropUnflushed(batch.body)
+      this.store.cache.dropUnflushed(batch.cached)
       return
     }
     batch.segment.settle(batch)
@@ -232,7 +233,12 @@ export class PartitionLog implements BatchOwner {
         if (batch.end > this.#highWatermark) return
         if (batch.header.maxTimestamp < timestampMs) continue
         const header = { ...batch.header, baseOffset: batch.base, leaderEpoch: segment.leaderEpoch }
-        yield { header, bytes: batch.body }
+        const release = lend(batch.cached.slabs)
+        try {
+          yield { header, bytes: batch.body }
+        } finally {
+          release()
+        }
       }
     } finally {
       this.#unread(segment)
@@ -477,7 +483,7 @@ export class PartitionLog implements BatchOwner {
       if (batch.end > segment.durableEnd) continue
       this.#flushedProducers.note(batch.header, batch.base, batch.end)
       batch.unpin()
-      this.store.cache.dropUnflushed(batch.body)
+      this.store.cache.dropUnflushed(batch.cached)
     }
   }
 

@@ -6,6 +6,7 @@ import type { Offset, Position } from '../base/ids.ts'
 import { emptyRope, type Rope, ropeFrom, ropeOf } from '../base/rope.ts'
 import { type BatchHeader, batchCrcMatches, batchHeaderBytes, readBatchHeader } from '../wire/record-batch.ts'
 import type { Descriptors } from './descriptors.ts'
+import { lend, type Slab } from './log-cache.ts'
 import { ReadWindow } from './read-window.ts'
 import type { Segment } from './segment.ts'
 
@@ -14,6 +15,11 @@ export interface SegmentRead {
   readonly error: 'NONE' | 'CORRUPT_MESSAGE'
   /** Whole batches; the first may start below `from`. */
   readonly records: Rope
+  /**
+   * To be called when the bytes are not looked at any more, so that their memory is used again. A reader that never calls
+   * it only leaves that memory to the garbage collector.
+   */
+  readonly release?: () => void
 }
 
 export interface SegmentReadRequest {
@@ -42,14 +48,17 @@ function readCached(segment: Segment, request: SegmentReadRequest): SegmentRead 
   const limit = limitBeforeHoles(segment, request)
   if (limit === null) return corrupt
   const chunks: Buffer[] = []
+  const slabs: Slab[] = []
   let bytes = 0
   for (const batch of segment.cached(request.from)) {
     bytes += batch.body.length
     const mayBeFirst = request.minOne && chunks.length === 0
     if (batch.end > limit || (bytes > request.bytesMax && !mayBeFirst)) break
     for (const chunk of batch.body.chunks) chunks.push(chunk)
+    for (const slab of batch.cached.slabs) if (slabs.at(-1) !== slab) slabs.push(slab)
   }
-  return chunks.length === 0 ? nothing : { error: 'NONE', records: ropeFrom(chunks) }
+  if (chunks.length === 0) return nothing
+  return { error: 'NONE', records: ropeFrom(chunks), release: lend(slabs) }
 }
 
 async function readFile(segment: Segment, descriptors: Descriptors, request: SegmentReadRequest): Promise<SegmentRead> {

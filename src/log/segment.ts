@@ -19,7 +19,7 @@ import type { Descriptors } from './descriptors.ts'
 import type { JournalEntry } from './journal.ts'
 import type { JournalFile } from './journal-files.ts'
 import { entryKinds } from './journal-format.ts'
-import type { Evictable } from './log-cache.ts'
+import type { CachedBytes, Evictable } from './log-cache.ts'
 import { SealFile } from './seal-file.ts'
 import { type IndexPoint, SegmentIndex } from './segment-index.ts'
 
@@ -53,20 +53,24 @@ export class CachedBatch implements JournalEntry, Evictable {
   readonly base: Offset
   readonly end: Offset
   readonly position: Position
-  readonly body: Rope
+  readonly cached: CachedBytes
   /** The journal file that must be kept until the segment file has the batch. */
   file: JournalFile | null = null
   /** Runs when the batch is acknowledged. */
   onAcknowledged: (() => void) | null = null
 
-  constructor(owner: BatchOwner, segment: Segment, header: BatchHeader, base: Offset, body: Rope) {
+  constructor(owner: BatchOwner, segment: Segment, header: BatchHeader, base: Offset, cached: CachedBytes) {
     this.owner = owner
     this.segment = segment
     this.header = header
     this.base = base
     this.end = (base + header.lastOffsetDelta + 1) as Offset
     this.position = segment.bytes
-    this.body = body
+    this.cached = cached
+  }
+
+  get body(): Rope {
+    return this.cached.rope
   }
 
   get segmentId(): number {
