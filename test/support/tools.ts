@@ -3,7 +3,8 @@ import { accessSync, constants } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 export function findTool(name: string): string | null {
-  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+  const { PATH = '' } = process.env
+  for (const folder of PATH.split(delimiter)) {
     const path = join(folder, name)
     try {
       accessSync(path, constants.X_OK)
