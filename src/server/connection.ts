@@ -37,7 +37,7 @@ export interface ConnectionLimits {
   readonly inFlightBytesMax: number
   /** Bytes of answers that wait for the answer to an earlier request. */
   readonly heldAnswerBytesMax: number
-  /** How long the first request may take from its first byte. */
+  /** How long the first request may take from its first byte; found out up to a second later. */
   readonly firstRequestMsMax: number
   /** How long a frame that has begun may stand still. */
   readonly frameStallMsMax: number
@@ -55,7 +55,7 @@ export const defaultLimits: ConnectionLimits = {
   pendingMax: { small: 256, medium: 8, large: 1 },
   inFlightBytesMax: 32 * 1024 * 1024,
   heldAnswerBytesMax: 1024 * 1024,
-  firstRequestMsMax: 10_000,
+  firstRequestMsMax: 9_000,
   frameStallMsMax: 30_000,
   frameBytesPerSecondMin: 64 * 1024,
   idleMsMax: 600_000,
