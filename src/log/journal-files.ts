@@ -13,7 +13,7 @@ import { invariant } from '../base/invariant.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { Disk, DiskFile } from '../io/disk.ts'
 import type { Random } from '../io/random.ts'
-import { encodeFileHeader, sectorBytes, toSector } from './journal-format.ts'
+import { encodeFileHeader, sectorBytes, toSector, unusedFileSeq } from './journal-format.ts'
 
 export const journalFolder = 'journal'
 
@@ -154,13 +154,7 @@ export class JournalFiles {
   }
 
   headerOf(file: JournalFile): Buffer {
-    return encodeFileHeader({
-      clusterId: this.#identity.clusterId,
-      diskId: this.#identity.diskId,
-      fileSeq: file.seq,
-      fileBytes: file.bytes,
-      salt: file.salt,
-    })
+    return this.#header(file.seq, file.bytes, file.salt)
   }
 
   /** How many of the oldest files hold nothing that is still needed; the newest is always needed. */
@@ -226,7 +220,14 @@ export class JournalFiles {
     return file
   }
 
-  /** A new file full of zeros, durable by content and by name. */
+  #header(fileSeq: number, fileBytes: number, salt: number): Buffer {
+    return encodeFileHeader({ ...this.#identity, fileSeq, fileBytes, salt })
+  }
+
+  /**
+   * A new file full of zeros, durable by content and by name. Its header comes last: a file that has one was synced before,
+   * whatever became of the process that made it.
+   */
   async #create(bytes: number): Promise<Spare> {
     const name = `${journalFolder}/${String(this.#nextSlot++).padStart(6, '0')}.journal`
     const file = await this.#disk.open(name, 'create')
@@ -240,6 +241,8 @@ export class JournalFiles {
       throw error
     }
     try {
+      await file.sync()
+      await file.write([this.#header(unusedFileSeq, bytes, 0)], 0)
       await file.sync()
       await this.#disk.syncDirectory(journalFolder)
     } catch (error) {

@@ -16,6 +16,8 @@ export const fileHeaderBytes = 68
 export const groupHeaderBytes = 64
 export const entryHeaderBytes = 48
 export const journalVersion = 1
+/** In the header of a file that was made and never used. */
+export const unusedFileSeq = 0
 
 const fileMagic = 0x5449_4445 // "TIDE"
 const fileKind = 0x4a52_4e4c // "JRNL"

@@ -21,6 +21,7 @@ import {
   groupHeaderBytes,
   sectorBytes,
   toSector,
+  unusedFileSeq,
 } from './journal-format.ts'
 import { ReadWindow } from './read-window.ts'
 
@@ -42,6 +43,10 @@ export async function findJournalFiles(disk: Disk, identity: Identity, fromSeq: 
     const file = await disk.open(name, 'write')
     const bytes = await file.size()
     const header = await readFileHeader(file, name)
+    if (header?.fileSeq === unusedFileSeq) {
+      spares.push({ name, bytes: header.fileBytes, file })
+      continue
+    }
     const isOurs = header?.clusterId.equals(identity.clusterId) && header.diskId.equals(identity.diskId)
     if (header && !isOurs) {
       throw new TidelogError(
@@ -51,7 +56,8 @@ export async function findJournalFiles(disk: Disk, identity: Identity, fromSeq: 
     }
     if (header && header.fileSeq >= fromSeq && bytes >= header.fileBytes) {
       found.push({ seq: header.fileSeq, name, bytes: header.fileBytes, salt: header.salt, file, pins: 0 })
-    } else if (bytes > 0 && bytes % sectorBytes === 0) spares.push({ name, bytes, file })
+    } else if (header && bytes >= header.fileBytes) spares.push({ name, bytes: header.fileBytes, file })
+    // Never finished: the process that made it ended before the file was synced.
     else await file.close().then(() => disk.remove(name))
   }
   found.sort((a, b) => a.seq - b.seq)
@@ -85,6 +91,25 @@ async function readFileHeader(file: DiskFile, name: string) {
   return header
 }
 
+/**
+ * Writes the last group again in its place and syncs it. It may have come from the page cache alone: a process that was
+ * killed before its sync, or that died of a failed one, after which the system takes the pages for clean and no later sync
+ * brings them to the disk. Nothing of it may be served before this.
+ */
+export async function settleLastGroup({ last }: ReplayEnd): Promise<void> {
+  if (last === null) return
+  // The file header went out with the first group of its file.
+  const from = last.position === sectorBytes ? 0 : last.position
+  const bytes = Buffer.allocUnsafe(last.position + last.bytes - from)
+  await last.file.file.read(bytes, from)
+  await last.file.file.write([bytes], from)
+  try {
+    await last.file.file.sync()
+  } catch (error) {
+    throw new TidelogError('DISK_FAILED', `the sync of the journal file ${last.file.name} failed`, error)
+  }
+}
+
 export interface ReplayVisitor {
   /** One intact entry, in the order of writing. `body` is a view that is overwritten after the call. */
   entry(header: EntryHeader, body: Buffer, place: { file: JournalFile; position: number }): void
@@ -107,6 +132,8 @@ export interface ReplayEnd {
   readonly nextSequence: number
   /** A group that was begun and not finished was cut. */
   readonly torn: boolean
+  /** The last whole group: the only one of which nothing proves that its sync succeeded. */
+  readonly last: { readonly file: JournalFile; readonly position: number; readonly bytes: number } | null
 }
 
 /**
@@ -128,6 +155,7 @@ class Replay {
   #expected: number | null = null
   #nextSequence = 1
   #torn = false
+  #last: ReplayEnd['last'] = null
 
   constructor(live: readonly JournalFile[], provenThrough: number, visitor: ReplayVisitor) {
     this.#live = live
@@ -143,7 +171,13 @@ class Replay {
     }
     const proven = this.#provenThrough + 1
     if (this.#expected !== null && this.#expected < proven) this.#reportGap(this.#live.at(-1) as JournalFile, proven)
-    return { position, nextGroupSeq: this.#expected ?? proven, nextSequence: this.#nextSequence, torn: this.#torn }
+    return {
+      position,
+      nextGroupSeq: this.#expected ?? proven,
+      nextSequence: this.#nextSequence,
+      torn: this.#torn,
+      last: this.#last,
+    }
   }
 
   /** Replays one file; returns the position behind its last good group. */
@@ -187,6 +221,7 @@ class Replay {
       })
     } else if (bytes !== null) this.#deliver(reader.file, group, bytes)
     this.#expected = group.groupSeq + 1
+    this.#last = { file: reader.file, position: group.position, bytes: toSector(group.bytes) }
     return true
   }
 

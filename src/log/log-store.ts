@@ -23,7 +23,13 @@ import { Flusher, type FlushSettings } from './flusher.ts'
 import { Journal } from './journal.ts'
 import { type Identity, type JournalFile, JournalFiles, type JournalSettings, journalFolder } from './journal-files.ts'
 import { type EntryHeader, entryKinds } from './journal-format.ts'
-import { findJournalFiles, type JournalDamage, type ReplayEnd, replayJournal } from './journal-replay.ts'
+import {
+  findJournalFiles,
+  type JournalDamage,
+  type ReplayEnd,
+  replayJournal,
+  settleLastGroup,
+} from './journal-replay.ts'
 import { LogCache } from './log-cache.ts'
 import type { PartitionLog } from './partition-log.ts'
 import { topicsFolder } from './paths.ts'
@@ -236,6 +242,7 @@ export class LogStore {
     // A name that a killed process left may not be durable yet, and what goes into the file from now on must be.
     await syncFolder(disk, journalFolder)
     const end = await this.#replay(found.live, table?.durableThrough ?? 0)
+    await settleLastGroup(end)
     this.files.adopt(found.live, found.spares, found.slots)
     await this.files.start()
     this.#journal = new Journal({

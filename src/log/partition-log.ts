@@ -471,6 +471,7 @@ export class PartitionLog implements BatchOwner {
     batch.onAcknowledged = null
     if (batch.end > this.#highWatermark) {
       this.#highWatermark = batch.end
+      batch.segment.noteReadable(batch)
       this.options.onAdvance()
     }
     settle?.()

@@ -208,6 +208,7 @@ class Recovery {
     cached.file = batch.file
     segment.add(cached)
     segment.settle(cached)
+    segment.noteReadable(cached)
     log.producers.note(header, cached.base, cached.end)
     await this.#makeRoom(log)
   }

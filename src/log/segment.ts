@@ -231,6 +231,10 @@ export class Segment {
     invariant(batch.base >= this.durableEnd, 'batches become durable in order')
     this.durableEnd = batch.end
     this.durableBytes = (batch.position + batch.body.length) as Position
+  }
+
+  /** A batch may be read from now on; where the topic is relaxed, that is before it is durable. */
+  noteReadable(batch: CachedBatch): void {
     if (batch.header.maxTimestamp > this.maxTimestamp) {
       this.maxTimestamp = batch.header.maxTimestamp
       this.maxTimestampBase = batch.base
