@@ -230,3 +230,10 @@ test('pitfall 29: a topic that exists, a bad one and a good one in one request',
   const { topics } = await node.ask(apis.createTopics, 7, request)
   assert.deepEqual(topics.map(errorIn), ['TOPIC_ALREADY_EXISTS', 'INVALID_TOPIC_EXCEPTION', 'NONE'])
 })
+
+test('acks=-1 needs min.insync.replicas, acks=1 does not', async () => {
+  await using node = await start(new MemoryDisk(), { 'min.insync.replicas': '2' })
+  await topicIdOf(node, 't')
+  assert.equal(errorIn(await produce(node, 't', batchOf(['a']), -1)), 'NOT_ENOUGH_REPLICAS')
+  assert.equal(errorIn(await produce(node, 't', batchOf(['a']), 1)), 'NONE')
+})

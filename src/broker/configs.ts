@@ -276,7 +276,7 @@ function unknownBrokerConfig(name: string): string {
 }
 
 function unknownTopicConfig(name: string): string {
-  const nearest = nearestName(shorten(name), topicDefinitions.keys())
+  const nearest = nearestName(name, topicDefinitions.keys())
   return `Unknown topic config name: ${shorten(name)}${nearest === null ? '.' : `; did you mean ${nearest}?`}`
 }
 

@@ -42,22 +42,22 @@ export class FetchWaits {
    * with the places of the partitions that changed.
    */
   async until(request: WaitRequest): Promise<ReadonlySet<number>> {
-    const crowded = this.#watched + request.wanted.length > this.#watchedMax
+    const { wanted, found, signal } = request
+    const crowded = this.#watched + wanted.length > this.#watchedMax
     const wait = new FetchWait(request.bytesMissing)
-    const waitMs = crowded ? Math.min(request.waitMs, unwatchedWaitMs) : request.waitMs
-    const timer = this.#clock.setTimer(waitMs, () => wait.end())
-    const onAbort = () => wait.end()
-    request.signal.addEventListener('abort', onAbort, { once: true })
-    if (request.signal.aborted) wait.end()
-    if (!crowded) wait.watch(request.wanted, request.found)
-    const watching = wait.watching
+    const end = () => wait.end()
+    const timer = this.#clock.setTimer(crowded ? Math.min(request.waitMs, unwatchedWaitMs) : request.waitMs, end)
+    signal.addEventListener('abort', end, { once: true })
+    const watching = crowded ? 0 : wanted.length
     this.#watched += watching
     try {
+      if (signal.aborted) wait.end()
+      if (!crowded) wait.watch(wanted, found)
       return await wait.ended
     } finally {
       this.#watched -= watching
       timer.cancel()
-      request.signal.removeEventListener('abort', onAbort)
+      signal.removeEventListener('abort', end)
       wait.unwatch()
     }
   }
@@ -87,10 +87,6 @@ class FetchWait {
     this.ended = promise
     this.#resolve = resolve
     this.#reject = reject
-  }
-
-  get watching(): number {
-    return this.#unsubscribers.length
   }
 
   watch(wanted: readonly Wanted[], found: readonly Found[]): void {

@@ -1,9 +1,12 @@
 /** The name that somebody who typed `name` probably meant; null when nothing is near. For messages about unknown settings. */
 export function nearestName(name: string, candidates: Iterable<string>): string | null {
+  // Nobody mistypes that much; and the comparison takes the product of both lengths.
+  if (name.length > nameLengthMax) return null
   const wanted = name.toLowerCase()
   let nearest: string | null = null
   let nearestDistance = Math.max(2, Math.floor(wanted.length / 3)) + 1
   for (const candidate of candidates) {
+    if (Math.abs(candidate.length - wanted.length) >= nearestDistance) continue
     const distance = editDistance(wanted, candidate.toLowerCase())
     if (distance >= nearestDistance) continue
     nearest = candidate
@@ -11,6 +14,8 @@ export function nearestName(name: string, candidates: Iterable<string>): string 
   }
   return nearest
 }
+
+const nameLengthMax = 60
 
 /** How many letters must be put in, taken out, replaced or swapped with their neighbour to get from one to the other. */
 function editDistance(from: string, to: string): number {

@@ -277,13 +277,6 @@ test('zstd is taken from version 7 on', async () => {
   assert.equal(errorIn(await produce(broker, 't', batch(), { version: 7 })), 'NONE')
 })
 
-test('acks=-1 needs min.insync.replicas, acks=1 does not', async () => {
-  const broker = testBroker()
-  broker.storage.add('t', 1, { minInsyncReplicas: 2 })
-  assert.equal(errorIn(await produce(broker, 't', batchOf(['a']), { acks: -1 })), 'NOT_ENOUGH_REPLICAS')
-  assert.equal(errorIn(await produce(broker, 't', batchOf(['a']), { acks: 1 })), 'NONE')
-})
-
 test('what the log refuses is passed on with its sentence', async () => {
   const broker = testBroker()
   const { partitions } = broker.storage.add('t')

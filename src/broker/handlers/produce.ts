@@ -141,8 +141,6 @@ function append(
   else if (batch.header.attributes & transactionalBit) place.outcome = noTransactions
   else if (batch.header.bytes > topic.settings.segmentBytes) {
     place.outcome = { error: 'RECORD_LIST_TOO_LARGE', message: 'The batch is larger than a segment (segment.bytes).' }
-  } else if (acks === -1 && partition.inSyncReplicas.length < topic.settings.minInsyncReplicas) {
-    place.outcome = { error: 'NOT_ENOUGH_REPLICAS', message: 'Fewer replicas are in sync than min.insync.replicas.' }
   } else appends.add(place, partition.append(batch, acks))
 }
 
