@@ -30,7 +30,7 @@ export async function openLog(level: LogLevel, isTerminal: boolean): Promise<Log
       translateTime: 'SYS:HH:MM:ss.l',
       messageFormat: '{component}: {msg}',
       ignore: 'component',
-      hideObject: false,
+      singleLine: true,
     }),
   )
 }
