@@ -103,6 +103,11 @@ export interface ReadOutcome {
   readonly records: Rope
   readonly highWatermark: Offset
   readonly logStartOffset: Offset
+  /**
+   * Called once when `records` are not looked at any more, so that their memory is used again. To forget it does no harm but
+   * to leave that memory to the garbage collector.
+   */
+  readonly release?: (() => void) | undefined
 }
 
 export interface FoundRecord {
