@@ -49,6 +49,15 @@ const handlersByKey: ReadonlyMap<number, Handler> = new Map(handlers.map(handler
 /** No request waits longer, whatever timeout it states. */
 const requestMsMax = 300_000
 
+/** An answer as it goes on the wire, its length first. */
+export interface AnswerFrame extends Rope {
+  /**
+   * To be called once when the bytes have been sent, or will not be: the log's memory behind them is used again then. To
+   * forget it does no harm but to leave that memory to the garbage collector.
+   */
+  readonly release?: () => void
+}
+
 export interface BrokerOptions {
   readonly storage: Storage
   readonly clock: Clock
@@ -93,7 +102,7 @@ export class Broker {
    * A rejection with `ProtocolError` closes the connection, and nothing else. Any other rejection is a broken invariant or a
    * broken disk: the process must stop.
    */
-  async handle(frame: Rope, connection: ConnectionContext): Promise<Rope | null> {
+  async handle(frame: Rope, connection: ConnectionContext): Promise<AnswerFrame | null> {
     const { apiKey, apiVersion: version, correlationId } = peekRequest(frame)
     const handler = handlersByKey.get(apiKey)
     if (handler === undefined) throw new ProtocolError(`there is no API ${apiKey} here`)
@@ -102,7 +111,7 @@ export class Broker {
     const { header, body } = decodeRequest(api, version, frame)
     const context = this.#contextOf(header, connection)
     const encode = (answer: Answer<Api>) =>
-      answer === null ? null : encodeResponse(api, version, correlationId, answer)
+      answer === null ? null : withReleases(encodeResponse(api, version, correlationId, answer), context.releases)
     try {
       return encode(await handler.handle(body, context))
     } catch (error) {
@@ -122,8 +131,19 @@ export class Broker {
       clientId,
       version: apiVersion,
       deadlineMs: this.#parts.clock.monotonicMs() + requestMsMax,
+      releases: [],
       parts: this.#parts,
     }
+  }
+}
+
+function withReleases(answer: Rope, releases: readonly (() => void)[]): AnswerFrame {
+  if (releases.length === 0) return answer
+  return {
+    ...answer,
+    release: () => {
+      for (const release of releases) release()
+    },
   }
 }
 

@@ -29,6 +29,8 @@ export interface RequestContext {
   readonly version: number
   /** Monotonic time at which the request must be answered, whatever it says itself. */
   readonly deadlineMs: number
+  /** What is to be called when the answer's bytes have been sent. */
+  readonly releases: (() => void)[]
   readonly parts: BrokerParts
 }
 

@@ -18,6 +18,8 @@ export interface Found {
   /** -1 where it is not known. */
   readonly highWatermark: number
   readonly logStartOffset: number
+  /** Gives the records back, see `ReadOutcome`. */
+  readonly release?: (() => void) | undefined
 }
 
 /**
@@ -48,6 +50,12 @@ export async function readInOrder(
     left = Math.max(left - outcome.records.length, 0)
   }
   return found
+}
+
+/** What was found without its records, which are given back. */
+export function withoutRecords({ error, highWatermark, logStartOffset, release }: Found): Found {
+  release?.()
+  return { error, records: emptyRope, highWatermark, logStartOffset }
 }
 
 export function bytesOf(found: readonly Found[]): number {

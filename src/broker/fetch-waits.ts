@@ -137,6 +137,7 @@ class FetchWait {
     const { partition, countedTo } = watch
     if (this.#bytesMissing <= 1 && partition.highWatermark > countedTo) return true
     const outcome = await partition.read({ from: countedTo, bytesMax: this.#bytesMissing, minOne: true })
+    outcome.release?.()
     if (outcome.error !== 'NONE') return true
     this.#bytesMissing -= outcome.records.length
     if (outcome.highWatermark > countedTo) watch.countedTo = outcome.highWatermark

@@ -1,15 +1,27 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type LeaderEpoch, noTopicId, offset, type TopicId } from '../../base/ids.ts'
-import { flattenRope, type Rope } from '../../base/rope.ts'
+import { flattenRope, type Rope, sliceRope } from '../../base/rope.ts'
 import { apis } from '../../wire/api-keys.ts'
+import { encodeRequest } from '../../wire/exchange.ts'
 import { batchHeaderBytes, readBatchHeader } from '../../wire/record-batch.ts'
 import { readRecords } from '../../wire/records.ts'
 import { type Body, type Draft, versionsOf } from '../../wire/schema.ts'
 import type { MemoryTopic } from '../testing/memory-storage.ts'
-import { type Asker, batchOf, errorIn, otherNode, settle, type TestBroker, testBroker } from '../testing/test-broker.ts'
+import {
+  type Asker,
+  advertised,
+  batchOf,
+  errorIn,
+  otherNode,
+  settle,
+  type TestBroker,
+  testBroker,
+} from '../testing/test-broker.ts'
 
 const api = apis.fetch
+
+const connection = { principal: '', listener: '', advertised, signal: new AbortController().signal }
 
 type Request = Partial<Draft<typeof api.request>>
 type Answer = Body<typeof api.response>
@@ -24,12 +36,16 @@ interface Place {
 
 /** A fetch of these places, one topic entry per place. Answers at once unless the request says otherwise. */
 function fetchFrom({ ask }: TestBroker, version: number, places: readonly Place[], more: Request = {}, from?: Asker) {
+  return ask(api, version, requestFor(version, places, more), from)
+}
+
+function requestFor(version: number, places: readonly Place[], more: Request = {}) {
   const topics = places.map(({ topic, partition = 0, from: fetchOffset = 0, bytesMax = 1_000_000, epoch = -1 }) => ({
     topic: version >= 13 ? '' : topic.name,
     topicId: version >= 13 ? topic.id : noTopicId,
     partitions: [{ partition, fetchOffset, partitionMaxBytes: bytesMax, currentLeaderEpoch: epoch }],
   }))
-  return ask(api, version, { maxWaitMs: 0, minBytes: 1, topics, ...more }, from)
+  return { maxWaitMs: 0, minBytes: 1, topics, ...more }
 }
 
 async function append(
@@ -404,6 +420,30 @@ test('a fetch ends when its connection does', async () => {
   assert.equal(topic.partitions[0]!.listeners, 0)
   assert.equal(broker.clock.pendingTimers, 0)
   await fetchFrom(broker, 11, [{ topic }], { maxWaitMs: 5_000 }, { signal })
+})
+
+test('records are lent until the answer has been sent, and none that are not in it', async () => {
+  const broker = testBroker()
+  const topic = broker.storage.add('t', 2)
+  const lent = () => topic.partitions.map(partition => partition.lent)
+  await append(broker, topic, ['a'], 0)
+  const minBytes = 3 * batchOf(['x']).length
+  const places = [{ topic }, { topic, partition: 1 }]
+  const answer = fetchFrom(broker, 11, places, { maxWaitMs: 5_000, minBytes })
+  await settle()
+  assert.deepEqual(lent(), [0, 0], 'a fetch that waits holds nothing')
+  await append(broker, topic, ['b'], 1)
+  await settle()
+  assert.deepEqual(lent(), [0, 0], 'counting holds nothing')
+  await append(broker, topic, ['c'], 1)
+  assert.deepEqual(valuesIn(await answer), [['a'], ['b', 'c']])
+  assert.deepEqual(lent(), [0, 0], 'given back once sent')
+
+  const frame = encodeRequest(api, 11, { correlationId: 1, clientId: null }, requestFor(11, places))
+  const sent = await broker.broker.handle(sliceRope(frame, 4, frame.length), connection)
+  assert.deepEqual(lent(), [1, 1], 'not sent yet')
+  sent?.release?.()
+  assert.deepEqual(lent(), [0, 0])
 })
 
 // Sessions

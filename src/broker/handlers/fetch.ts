@@ -14,7 +14,7 @@ import type { FetchRequest, FetchResponse } from '../../wire/messages/fetch.ts'
 import { accessRules } from '../access.ts'
 import type { RequestContext } from '../context.ts'
 import { waitMsWithin } from '../deadline.ts'
-import { bytesOf, type Found, readInOrder, type Wanted } from '../fetch-read.ts'
+import { bytesOf, type Found, readInOrder, type Wanted, withoutRecords } from '../fetch-read.ts'
 import {
   type FetchPartition,
   type FetchSession,
@@ -40,6 +40,7 @@ export const fetch = handler({
     const plan = planOf(request, context)
     if (typeof plan === 'string') return { errorCode: kafkaErrors[plan], responses: [] }
     const found = await find(plan.partitions, request, context)
+    for (const { release } of found) if (release !== undefined) context.releases.push(release)
     const told = plan.session === null ? found : newsOf(plan, plan.session, found)
     return { sessionId: plan.session?.id ?? 0, responses: answers(plan.partitions, told, request.isolationLevel) }
   },
@@ -128,10 +129,6 @@ async function find(
   const { signal } = context.connection
   const changed = await context.parts.fetchWaits.until({ wanted, found, bytesMissing, waitMs, signal })
   return signal.aborted || changed.size + bytes === 0 ? found : readInOrder(wanted, bytesMax, changed)
-}
-
-function withoutRecords({ error, highWatermark, logStartOffset }: Found): Found {
-  return { error, records: emptyRope, highWatermark, logStartOffset }
 }
 
 function wantedOf(partitions: readonly FetchPartition[], request: FetchRequest, context: RequestContext): Wanted[] {

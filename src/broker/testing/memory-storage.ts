@@ -134,6 +134,8 @@ export class MemoryPartition implements PartitionStore {
   cold = false
   reads: ReadRequest[] = []
   acks: Acks[] = []
+  /** Reads with records that were not given back. */
+  lent = 0
   readonly #clock: Clock
   readonly #settings: TopicSettings
   readonly #listeners = new Set<() => void>()
@@ -235,7 +237,9 @@ export class MemoryPartition implements PartitionStore {
       batches.push(bytes)
       left -= bytes.length
     }
-    return { ...nothing, error: 'NONE', records: concatRopes(batches) }
+    if (batches.length === 0) return { ...nothing, error: 'NONE' }
+    this.lent++
+    return { ...nothing, error: 'NONE', records: concatRopes(batches), release: () => this.lent-- }
   }
 
   #find(better: (found: FoundRecord | null, record: TimedOffset) => boolean): FoundRecord | null {

@@ -57,6 +57,7 @@ export function testBroker(set: Record<string, string> = {}, access?: Access): T
     async ask(api, version, body, from = {}) {
       const answer = await send(api, version, body, from)
       if (answer === null) throw new Error(`${api.name} was not answered`)
+      answer.release?.()
       return decodeResponse(api, version, sliceRope(answer, frameLengthBytes, answer.length)).body
     },
     async tell(api, version, body, from = {}) {
