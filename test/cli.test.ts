@@ -154,6 +154,14 @@ describe('tidelog start', () => {
       assert.ok(performance.now() - stoppingMs < 2_000)
     })
 
+    it('twice by one Ctrl-C, as under npm, stops like once', async () => {
+      const broker = start([], { environment: { npm_lifecycle_event: 'start' } })
+      await broker.ready()
+      broker.signal('SIGINT')
+      broker.signal('SIGINT')
+      assert.equal((await broker.ended).code, 0)
+    })
+
     it('leaves a directory that the next start serves from', async () => {
       for (const signal of ['SIGTERM', 'SIGKILL', 'SIGTERM'] as const) {
         const broker = start()

@@ -36,6 +36,8 @@ export async function start(flags: ReadonlyMap<string, readonly string[]>): Prom
   try {
     const { Server } = await import('../server/server.ts')
     await using server = await Server.open({ settings, log, onFatal })
+    // Whoever waited for the line may be gone; that ends nothing.
+    process.stdout.on('error', () => undefined)
     process.stdout.write(`tidelog ready kafka=${addressText(server.kafka)} data=${settings.dataDir}\n`)
     keepCompiled()
     const signal = await stopped
