@@ -41,6 +41,8 @@ export interface Surroundings {
   /** The latest that any wall clock has shown. */
   maxWallMs: number
   rotten: boolean
+  /** The node said so: the end of a partition may be lost, as long as nothing else is put in its place. */
+  damageReported: boolean
   syncFailed: boolean
   report(kind: AnomalyKind, text: string): void
 }
@@ -55,6 +57,7 @@ export function check(history: readonly HistoryEvent[]): Anomaly[] {
   const around: Surroundings = {
     maxWallMs: virtualEpochMs,
     rotten: false,
+    damageReported: false,
     syncFailed: false,
     report: (kind, text) => void (anomalies.length < anomaliesMax && anomalies.push({ kind, text, atMs: nowMs })),
   }
@@ -141,6 +144,9 @@ export function check(history: readonly HistoryEvent[]): Anomaly[] {
         break
       case 'rot':
         around.rotten = true
+        break
+      case 'damage reported':
+        around.damageReported = true
         break
       case 'broken':
         anomalies.push({ kind: event.kind, text: event.text, atMs: nowMs })

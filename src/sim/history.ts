@@ -95,6 +95,8 @@ type Happening =
   | { readonly type: 'sync failed' }
   /** Bits were flipped: damage may be reported from here on. */
   | { readonly type: 'rot' }
+  /** The node said that something is damaged. */
+  | { readonly type: 'damage reported' }
   /** Something did not come to an end in its time, or ended in a way that it must not. */
   | { readonly type: 'broken'; readonly kind: string; readonly text: string }
 

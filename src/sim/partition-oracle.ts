@@ -53,6 +53,8 @@ export class PartitionOracle {
   #forgotten = false
   /** A power loss may have taken the newest records of a relaxed topic; the next marks say which. */
   #unsure = false
+  /** It has lost records as it may, and sequences of producers with them. */
+  #isForgetful = false
   #drained: Drained | null = null
 
   constructor(key: PartitionKey, rules: PartitionRules, around: Surroundings) {
@@ -68,6 +70,7 @@ export class PartitionOracle {
 
   powerLost(): void {
     this.#unsure = this.#rules.relaxed
+    this.#isForgetful ||= this.#rules.relaxed
   }
 
   // --- sends ---
@@ -99,7 +102,7 @@ export class PartitionOracle {
     const { sent, inOrder } = this.#attempt(request)
     sent.possible -= 1
     if (this.#forgotten) return
-    if (inOrder && sequenceErrors.has(error)) {
+    if (inOrder && !this.#isForgetful && sequenceErrors.has(error)) {
       this.#report('unjustified refusal', `batch ${sent.batch.id} follows an acknowledged one and gets ${error}`)
     }
     if (error === 'UNKNOWN_TOPIC_OR_PARTITION') this.#report('unjustified error', 'a topic nobody deleted is unknown')
@@ -212,6 +215,7 @@ export class PartitionOracle {
   marks(marks: Marks): void {
     if (this.#forgotten) return
     if (this.#unsure) this.#cut(marks.highWatermark)
+    if (this.#around.rotten && this.#around.damageReported) this.#lower(marks.highWatermark)
     this.#observe(marks, this.reading(0))
   }
 
@@ -225,6 +229,12 @@ export class PartitionOracle {
     for (const sent of this.#sent.values()) {
       if (sent.acknowledgedAt !== null && sent.acknowledgedAt >= end) sent.acknowledgedAt = null
     }
+  }
+
+  /** The end was lost to damage that was reported. Its offsets stay taken. */
+  #lower(end: number): void {
+    this.#highWatermark = Math.min(this.#highWatermark, end)
+    this.#acknowledgedEnd = Math.min(this.#acknowledgedEnd, end)
   }
 
   #observe(marks: Marks, known: Reading): void {
@@ -323,7 +333,8 @@ export class PartitionOracle {
     for (const { batch, acknowledgedAt } of this.#sent.values()) {
       if (acknowledgedAt === null) continue
       const end = acknowledgedAt + batch.timestampsMs.length
-      if (end <= marks.logStartOffset || found.get(acknowledgedAt) === batch.fingerprint) continue
+      const isLostEnd = this.#around.damageReported && acknowledgedAt >= marks.highWatermark
+      if (end <= marks.logStartOffset || isLostEnd || found.get(acknowledgedAt) === batch.fingerprint) continue
       if (isCovered(damaged, Math.max(acknowledgedAt, marks.logStartOffset), end)) continue
       this.#report('lost write', `batch ${batch.id}, acknowledged at ${acknowledgedAt}, is not there`)
     }

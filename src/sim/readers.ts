@@ -29,7 +29,7 @@ async function followTail(
   store: PartitionStore,
 ): Promise<void> {
   let position: number = store.highWatermark
-  while (!workload.stopping && process.alive && workload.partitions.includes(partition)) {
+  while (!workload.stopping && workload.doorsOpen && process.alive && workload.partitions.includes(partition)) {
     if (!(await somethingNew(workload, store, position, process))) continue
     const result = await workload.read(process, partition, {
       from: position,
@@ -77,7 +77,7 @@ export async function catchUpReader(workload: Workload, prng: Prng): Promise<voi
     if (partition === null || store === null) continue
     let position = prng.between(store.logStartOffset, store.highWatermark + 1)
     if (prng.chance(0.02)) position = prng.pick([store.highWatermark + 5, Math.max(store.logStartOffset - 1, 0)])
-    for (let steps = prng.between(1, 10); steps > 0 && !workload.stopping; steps--) {
+    for (let steps = prng.between(1, 10); steps > 0 && workload.doorsOpen && !workload.stopping; steps--) {
       const result = await workload.read(process, partition, {
         from: position,
         bytesMax: prng.pick([0, 300, 3000, 30_000]),

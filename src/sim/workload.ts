@@ -87,6 +87,10 @@ export class Workload {
     if (open) for (const wake of this.#waiting.splice(0)) wake()
   }
 
+  get doorsOpen(): boolean {
+    return this.#doorsOpen
+  }
+
   /** The process that runs, once there is one and the doors are open. */
   async admitted(): Promise<Process> {
     for (;;) {

@@ -138,6 +138,7 @@ export class World {
       onFailure: error => this.#nodeFailed(live, error),
       onReport: event => {
         this.count(`report: ${event.event}`)
+        if (event.event === 'damage') this.#damageReported()
         this.scheduler.note('report', JSON.stringify(event), 0, 0)
       },
     })
@@ -248,6 +249,11 @@ export class World {
     for (const violation of live.disk.violations.slice(this.#seenViolations))
       this.broken('misuse of the disk', violation)
     this.#seenViolations = live.disk.violations.length
+  }
+
+  #damageReported(): void {
+    this.record({ type: 'damage reported' })
+    if (!this.damaged) this.broken('false corruption', 'the node reports damage where there is none')
   }
 
   /** The node gave up: its process ends before anything else happens. */
