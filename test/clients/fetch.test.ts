@@ -117,6 +117,16 @@ describe('fetch', () => {
     assert.ok(bytes.length >= 5_000, `${bytes.length} bytes`)
   })
 
+  it('waits for as many bytes as it was asked to, however they are cut', async () => {
+    await client.createTopic('burst')
+    const startedMs = performance.now()
+    const waiting = client.fetch('burst', 0, 0, { maxWaitMs: 10_000, minBytes: 680 })
+    await Promise.all(Array.from({ length: 10 }, () => put('burst', batchOf(['x']))))
+    const { bytes } = await waiting
+    assert.equal(bytes.length, 690)
+    assert.ok(performance.now() - startedMs < 2_000)
+  })
+
   it('Q10: keeps within its limits, but gives the first batch however large', async () => {
     await client.createTopic('limits', 2)
     for (let i = 0; i < 10; i++) await put('limits', batchOf(['x'.repeat(10_000)]))
