@@ -483,6 +483,58 @@ describe('a connection', () => {
     })
   })
 
+  describe('gives answers back', () => {
+    it('when they are sent, not before', async () => {
+      await open()
+      const client = connect()
+      client.socket.pause()
+      client.send('large', 'small')
+      await service.untilBegun(2)
+      service.reply('large', frameOf(Buffer.alloc(16 * mebibyte - 4)))
+      await settle()
+      assert.deepEqual(service.released, [])
+      client.socket.resume()
+      await client.untilAnswers(1)
+      service.reply('small')
+      await client.untilAnswers(2)
+      await settle()
+      assert.deepEqual(service.released, ['large', 'small'])
+    })
+
+    it('when they never will be: the client is gone, before or after the answer', async () => {
+      await open()
+      const client = connect()
+      client.socket.pause()
+      client.send('large being sent', 'waits for its turn', 'answered later', 'last')
+      await service.untilBegun(4)
+      service.reply('large being sent', frameOf(Buffer.alloc(16 * mebibyte - 4)))
+      service.reply('last')
+      await settle()
+      client.socket.resetAndDestroy()
+      while (listener.connectionCount > 0) await settle()
+      service.reply('waits for its turn')
+      service.reply('answered later')
+      await settle()
+      assert.deepEqual(service.released.sort(), ['answered later', 'large being sent', 'last', 'waits for its turn'])
+    })
+
+    it('when they stand behind a request that failed', async () => {
+      await open()
+      const client = connect()
+      client.send('a', 'bad', 'b', 'c')
+      await service.untilBegun(4)
+      service.reply('b')
+      service.fail('bad', new ProtocolError('nonsense'))
+      await settle()
+      service.reply('c')
+      await settle()
+      assert.deepEqual(service.released, ['b', 'c'])
+      service.reply('a')
+      await client.closed
+      assert.deepEqual(client.answers, ['A'])
+    })
+  })
+
   describe('ends', () => {
     it('with its signal aborted when the client goes', async () => {
       await open()

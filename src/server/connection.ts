@@ -8,6 +8,7 @@
 import type { Socket } from 'node:net'
 import { invariant } from '../base/invariant.ts'
 import type { Rope } from '../base/rope.ts'
+import type { AnswerFrame } from '../broker/broker.ts'
 import type { ConnectionContext } from '../broker/context.ts'
 import type { Clock } from '../io/clock.ts'
 import { FrameReader, frameLengthBytes } from '../wire/frame.ts'
@@ -25,7 +26,7 @@ export interface Service {
    * The answer as it goes on the wire; null for a request that wants none. A `ProtocolError` closes the connection, after
    * the answers to earlier requests.
    */
-  answer(frame: Rope, connection: ConnectionContext): Promise<Rope | null>
+  answer(frame: Rope, connection: ConnectionContext): Promise<AnswerFrame | null>
 }
 
 export interface ConnectionLimits {
@@ -90,8 +91,10 @@ interface Pending {
   /** What it is charged with. */
   readonly bytes: number
   readonly size: AnswerSize
-  settled: boolean
-  answer: Rope | null
+  isAnswered: boolean
+  /** Its answer will not be sent: an earlier request failed, or the connection is over. */
+  isDropped: boolean
+  answer: AnswerFrame | null
 }
 
 export class Connection implements ConnectionContext {
@@ -226,7 +229,8 @@ export class Connection implements ConnectionContext {
 
   #begin(frame: Rope, size: AnswerSize): void {
     const frameBytes = frame.length + frameLengthBytes
-    const pending: Pending = { bytes: frameBytes + requestOverheadBytes, size, settled: false, answer: null }
+    const bytes = frameBytes + requestOverheadBytes
+    const pending: Pending = { bytes, size, isAnswered: false, isDropped: false, answer: null }
     this.#pending.push(pending)
     this.#pendingBySize[size]++
     this.#inFlightBySize[size]++
@@ -244,28 +248,39 @@ export class Connection implements ConnectionContext {
 
   // Out.
 
-  #settle(pending: Pending, answer: Rope | null): void {
+  #settle(pending: Pending, answer: AnswerFrame | null): void {
     this.#account(pending)
+    if (pending.isDropped) answer?.release?.()
     if (this.#state === 'closed') return
-    pending.answer = answer
-    this.#heldAnswerBytes += answer?.length ?? 0
-    this.#writeAnswers()
+    if (!pending.isDropped) {
+      pending.answer = answer
+      this.#heldAnswerBytes += answer?.length ?? 0
+      this.#writeAnswers()
+    }
     if (this.#state === 'open') this.#work()
     else this.#closeWhenAnswered()
   }
 
-  /** Answers to later requests have nothing to stand behind: they are dropped. */
+  /** Answers to later requests have nothing to stand behind. */
   #settleFailed(pending: Pending, error: unknown): void {
     this.#account(pending)
     if (this.#state === 'closed') return
-    const at = this.#pending.indexOf(pending)
-    if (at >= 0) this.#pending.length = at
+    if (!pending.isDropped) this.#dropFrom(this.#pending.indexOf(pending))
     this.#fail(error)
   }
 
+  /** Forgets the requests from a place on, and gives back what their answers hold. */
+  #dropFrom(place: number): void {
+    for (const pending of this.#pending.splice(place)) {
+      if (pending === null) continue
+      pending.isDropped = true
+      pending.answer?.release?.()
+    }
+  }
+
   #account(pending: Pending): void {
-    invariant(!pending.settled, 'a request is answered once')
-    pending.settled = true
+    invariant(!pending.isAnswered, 'a request is answered once')
+    pending.isAnswered = true
     this.#inFlight--
     this.#inFlightBySize[pending.size]--
     this.#inFlightBytes -= pending.bytes
@@ -277,7 +292,7 @@ export class Connection implements ConnectionContext {
   #writeAnswers(): void {
     while (this.#firstPending < this.#pending.length) {
       const pending = this.#pending[this.#firstPending] as Pending
-      if (!pending.settled) break
+      if (!pending.isAnswered) break
       this.#pending[this.#firstPending++] = null
       this.#pendingBySize[pending.size]--
       if (pending.answer !== null) this.#write(pending.answer)
@@ -292,7 +307,7 @@ export class Connection implements ConnectionContext {
   }
 
   /** All that is written in one turn of the event loop goes out in one system call. */
-  #write(answer: Rope): void {
+  #write(answer: AnswerFrame): void {
     this.#heldAnswerBytes -= answer.length
     this.#lastActivityMs = this.#host.clock.monotonicMs()
     if (!this.#corked) {
@@ -303,7 +318,10 @@ export class Connection implements ConnectionContext {
         this.#socket.uncork()
       })
     }
-    for (const chunk of answer.chunks) this.#socket.write(chunk)
+    const last = answer.chunks.length - 1
+    for (let i = 0; i < last; i++) this.#socket.write(answer.chunks[i] as Buffer)
+    // Called when the kernel has the bytes, and when it never will: in either case nobody looks at them any more.
+    this.#socket.write(answer.chunks[last] as Buffer, answer.release)
   }
 
   #onDrain(): void {
@@ -393,7 +411,7 @@ export class Connection implements ConnectionContext {
     this.#host.budget.forget(this)
     this.#arrivedBytes = 0
     this.#parked = null
-    this.#pending.length = 0
+    this.#dropFrom(this.#firstPending)
     this.#host.closed(this, this.#misdeed)
   }
 }

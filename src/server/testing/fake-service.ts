@@ -4,13 +4,14 @@
  */
 import type { Rope } from '../../base/rope.ts'
 import { flattenRope, ropeOf } from '../../base/rope.ts'
+import type { AnswerFrame } from '../../broker/broker.ts'
 import type { ConnectionContext } from '../../broker/context.ts'
 import type { AnswerSize, Service } from '../connection.ts'
 
 interface Asked {
   readonly text: string
   readonly connection: ConnectionContext
-  readonly resolve: (answer: Rope | null) => void
+  readonly resolve: (answer: AnswerFrame | null) => void
   readonly reject: (error: unknown) => void
 }
 
@@ -21,6 +22,8 @@ export class FakeService implements Service {
   readonly begun: string[] = []
   /** Answers at once instead of waiting for the test. */
   immediate: ((text: string) => Buffer | null) | null = null
+  /** Answers that were given back, by their request. */
+  readonly released: string[] = []
   #wakers: (() => void)[] = []
 
   /** A request that begins with `large` or `medium` has such an answer. */
@@ -30,10 +33,10 @@ export class FakeService implements Service {
     return text.startsWith('medium') ? 'medium' : 'small'
   }
 
-  answer(frame: Rope, connection: ConnectionContext): Promise<Rope | null> {
+  answer(frame: Rope, connection: ConnectionContext): Promise<AnswerFrame | null> {
     const text = flattenRope(frame).toString()
     this.begun.push(text)
-    const { promise, resolve, reject } = Promise.withResolvers<Rope | null>()
+    const { promise, resolve, reject } = Promise.withResolvers<AnswerFrame | null>()
     if (this.immediate !== null) {
       const answer = this.immediate(text)
       resolve(answer === null ? null : ropeOf(answer))
@@ -50,7 +53,8 @@ export class FakeService implements Service {
   }
 
   reply(text: string, answer: Buffer | null = frameOf(text.toUpperCase())): void {
-    this.#take(text).resolve(answer === null ? null : ropeOf(answer))
+    const release = () => void this.released.push(text)
+    this.#take(text).resolve(answer === null ? null : { ...ropeOf(answer), release })
   }
 
   fail(text: string, error: unknown): void {
