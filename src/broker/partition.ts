@@ -6,8 +6,9 @@
  * the others, for a second at most; then its producer is told to try again.
  */
 
-import { TidelogError } from '../base/errors.ts'
+import { systemCode, TidelogError } from '../base/errors.ts'
 import type { LeaderEpoch, NodeId, Offset, SegmentId, TopicId } from '../base/ids.ts'
+import { InvariantViolation } from '../base/invariant.ts'
 import { emptyRope, type Rope } from '../base/rope.ts'
 import type { Partition as PartitionRecord } from '../cluster/metadata.ts'
 import type { MetadataLog } from '../cluster/metadata-log.ts'
@@ -15,6 +16,7 @@ import type { Clock, Timer } from '../io/clock.ts'
 import type { Compute } from '../io/compute.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ProducerBatch } from '../log/producers.ts'
+import type { SegmentRead } from '../log/read.ts'
 import { retainedFrom } from '../log/retention.ts'
 import { type BatchHeader, stampLogAppendTime } from '../wire/record-batch.ts'
 import type { Acks, AppendOutcome, Batch, FoundRecord, PartitionStore, ReadOutcome, ReadRequest } from './storage.ts'
@@ -33,6 +35,8 @@ export interface PartitionParts {
 
 /** How long a batch may wait for a roll or for room. */
 const waitMsMax = 1000
+/** When files could not be removed, they are tried again after this. */
+const deleteRetryMs = 1000
 
 interface Waiting {
   readonly batch: Batch
@@ -55,7 +59,7 @@ export class Partition implements PartitionStore {
   #stopListening: (() => void) | null = null
   #rolling: Promise<void> | null = null
   /** Retries of batches that are not durable yet: answered when the original is. */
-  #retries: { readonly end: Offset; readonly settle: () => void }[] = []
+  #retries: (Pick<ProducerBatch, 'base' | 'end'> & { readonly resolve: (outcome: AppendOutcome) => void })[] = []
   #deleteTimers = new Set<Timer>()
   #closed = false
 
@@ -111,9 +115,9 @@ export class Partition implements PartitionStore {
       return this.#outcome('OFFSET_OUT_OF_RANGE')
     try {
       const read = this.#log.read(request)
-      if (!(read instanceof Promise)) return this.#outcome(read.error, read.records)
+      if (!(read instanceof Promise)) return this.#read(read)
       return read.then(
-        ({ error, records }) => this.#outcome(error, records),
+        done => this.#read(done),
         error => this.#unreadable(error),
       )
     } catch (error) {
@@ -175,6 +179,7 @@ export class Partition implements PartitionStore {
     for (const timer of this.#deleteTimers) timer.cancel()
     const gone = refuse('UNKNOWN_TOPIC_OR_PARTITION', 'the partition is gone')
     for (const waiting of this.#waiting.splice(0)) waiting.resolve(gone)
+    for (const retry of this.#retries.splice(0)) retry.resolve(gone)
     for (const listener of this.#listeners) listener()
   }
 
@@ -228,9 +233,8 @@ export class Partition implements PartitionStore {
 
   /** A retry is answered like its original: when that is durable. */
   #answerRetry({ base, end }: ProducerBatch, resolve: (outcome: AppendOutcome) => void): void {
-    const settle = () => resolve(this.#accepted(base, -1))
-    if (end <= this.highWatermark) settle()
-    else this.#retries.push({ end, settle })
+    if (end <= this.highWatermark) resolve(this.#accepted(base, -1))
+    else this.#retries.push({ base, end, resolve })
   }
 
   #store(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
@@ -375,10 +379,13 @@ export class Partition implements PartitionStore {
   }
 
   /** Removes the oldest segments, up to and including `through`, after `file.delete.delay.ms`. */
-  #deleteLater(through: SegmentId): void {
-    const timer = this.#parts.clock.setTimer(this.#parts.settings().fileDeleteDelayMs, () => {
+  #deleteLater(through: SegmentId, delayMs = this.#parts.settings().fileDeleteDelayMs): void {
+    const timer = this.#parts.clock.setTimer(delayMs, () => {
       this.#deleteTimers.delete(timer)
-      this.#deleteSegments(through).catch(error => this.#parts.fail(error))
+      this.#deleteSegments(through).catch(error => {
+        if (systemCode(error) === null) this.#parts.fail(error)
+        else if (!this.#closed) this.#deleteLater(through, deleteRetryMs)
+      })
     })
     this.#deleteTimers.add(timer)
   }
@@ -406,7 +413,12 @@ export class Partition implements PartitionStore {
   #settleRetries(): void {
     const durable = this.#retries.filter(retry => retry.end <= this.highWatermark)
     this.#retries = this.#retries.filter(retry => retry.end > this.highWatermark)
-    for (const retry of durable) retry.settle()
+    for (const { base, resolve } of durable) resolve(this.#accepted(base, -1))
+  }
+
+  #read({ error, records, release }: SegmentRead): ReadOutcome {
+    const outcome = this.#outcome(error, records)
+    return release === undefined ? outcome : { ...outcome, release }
   }
 
   #outcome(error: ReadOutcome['error'], records: Rope = emptyRope): ReadOutcome {
@@ -415,6 +427,7 @@ export class Partition implements PartitionStore {
 
   /** The disk did not give what it holds. What was deleted while it was read is no error of the disk. */
   #unreadable(error: unknown): ReadOutcome {
+    if (error instanceof InvariantViolation) throw error
     if (this.#closed) return this.#outcome('UNKNOWN_TOPIC_OR_PARTITION')
     const isCorrupt = error instanceof TidelogError && error.code === 'CORRUPT'
     return this.#outcome(isCorrupt ? 'CORRUPT_MESSAGE' : 'KAFKA_STORAGE_ERROR')

@@ -13,7 +13,7 @@ import { loadWhole, saveWhole } from './whole-file.ts'
 export const producerTable = struct({
   producerId: int64,
   epoch: int16,
-  timestampMs: int64,
+  seenAtMs: int64,
   batches: array(struct({ firstSequence: int32, lastSequence: int32, base: int64, end: int64 })),
 })
 
@@ -37,12 +37,15 @@ const progress = {
   holes: array(holeTable),
 }
 
-/** A checkpoint entry's body: progress, and the producers whose batches were in the run that was flushed. */
+/**
+ * A checkpoint entry's body: progress, and the producers whose batches were in the run that was flushed; or, before segments
+ * are deleted, all producers as of the flushed end.
+ */
 export const checkpointEntry = message({
   name: 'CheckpointEntry',
   versions: [0, 0],
   ...onDisk,
-  body: { ...progress, producers: array(producerTable) },
+  body: { ...progress, producers: array(producerTable), allProducers: bool },
 })
 
 /** One open or not yet sealed segment in the table, with all its producers and a thinned index. */

@@ -171,6 +171,7 @@ export class Flusher {
     let best: PartitionLog | null = null
     let bestScore = 0
     for (const [log, since] of this.#dirty) {
+      if (!log.needsFlush) continue
       const bytes = log.unflushedBytes
       const score =
         long && this.#journal.holdsOldest(log)

@@ -79,7 +79,7 @@ export interface FoundBatch {
 export interface FoundSegment {
   progress: Progress | null
   points: readonly IndexPoint[]
-  /** All producers as of the checkpoint table; null when the table does not have the segment. */
+  /** All producers as of a checkpoint table or of an entry that has them all; null when there is neither. */
   producersInTable: readonly ProducerState[] | null
   /** Producers of the runs flushed since then, in order. */
   producersSince: ProducerState[]
@@ -115,8 +115,6 @@ export class LogStore {
   readonly #roomWaiters = new Set<() => void>()
   #journal: Journal | null = null
   #tableNumber = 0
-  /** One table is saved at a time. */
-  #saving: Promise<void> = Promise.resolve()
   #wasBlocked = false
 
   private constructor(io: LogIo, identity: Identity, settings: LogStoreSettings, hooks: LogStoreHooks) {
@@ -212,11 +210,6 @@ export class LogStore {
     return { chunks: [bytes], length: bytes.length }
   }
 
-  /** Makes durable how far every partition is, with its producers: what was only in a file that is about to go. */
-  saveProgress(): Promise<void> {
-    return this.#saveTable(this.files.live[0]?.seq ?? 0)
-  }
-
   /** Lets go of what the journal has of a segment that is not needed any more. */
   discardFound(id: SegmentId): void {
     for (const batch of this.takeFound(id).batches) batch.file.pins--
@@ -304,11 +297,16 @@ export class LogStore {
     const entry = decodeSound(checkpointEntry, body, 'a checkpoint entry of the journal')
     this.#foundOf(header.segmentId as SegmentId, found => {
       found.damageSeen = this.damage.length
-      if (found.progress !== null && found.progress.flushedEnd >= entry.flushedEnd) return
+      const known = found.progress?.flushedEnd ?? -1
+      if (entry.allProducers && entry.flushedEnd >= known) {
+        found.producersInTable = toProducers(entry.producers)
+        found.producersSince = []
+      }
+      if (entry.flushedEnd <= known) return
       const progress = toProgress(entry)
       found.points = [...found.points, pointOf(progress)]
       found.progress = progress
-      found.producersSince.push(...toProducers(entry.producers))
+      if (!entry.allProducers) found.producersSince.push(...toProducers(entry.producers))
       for (const batch of found.batches) if (batch.end <= progress.flushedEnd) batch.file.pins--
       found.batches = found.batches.filter(batch => batch.end > progress.flushedEnd)
     })
@@ -337,21 +335,13 @@ export class LogStore {
       await this.hooks.saveMetadata()
     const count = this.files.freeable()
     if (count < trimFilesMin && !(count > 0 && this.#isJournalLong())) return false
-    await this.#saveTable(this.files.live[count]?.seq ?? 0)
+    await saveCheckpointTable(this.io.disk, ++this.#tableNumber, {
+      fromFileSeq: this.files.live[count]?.seq ?? 0,
+      durableThrough: this.journal.durableThrough,
+      segments: [...this.#partitions].flatMap(log => log.checkpointRows()),
+    })
     await this.files.free(count)
     return true
-  }
-
-  #saveTable(fromFileSeq: number): Promise<void> {
-    const saved = this.#saving.then(() =>
-      saveCheckpointTable(this.io.disk, ++this.#tableNumber, {
-        fromFileSeq,
-        durableThrough: this.journal.durableThrough,
-        segments: [...this.#partitions].flatMap(log => log.checkpointRows()),
-      }),
-    )
-    this.#saving = saved.catch(() => {})
-    return saved
   }
 
   #oldestIsHeldByBatches(): boolean {

@@ -158,7 +158,7 @@ export class PartitionLog implements BatchOwner {
     const batch = new CachedBatch(this, segment, header, base, this.store.cache.admit(bytes))
     batch.onAcknowledged = onAcknowledged
     segment.add(batch)
-    this.producers.note(header, base, batch.end)
+    this.producers.note(header, base, batch.end, this.store.io.clock.nowMs())
     this.store.journal.append(batch)
     return batch
   }
@@ -276,29 +276,21 @@ export class PartitionLog implements BatchOwner {
     this.#logStartOffset = offset
   }
 
-  /** Takes the `count` oldest segments out and removes their files once nobody reads them. */
+  /**
+   * Removes the files of the `count` oldest segments, which lie below the log start, once nobody reads them. May be called
+   * again when the disk did not let it finish.
+   */
   async removeSegments(count: number): Promise<void> {
-    const removed = this.#segments.slice(0, count)
     invariant(count < this.#segments.length, 'the open segment stays')
-    this.#segments = this.#segments.slice(count)
+    const removed = this.#segments.slice(0, count)
     for (const segment of removed) this.#forget(segment)
     // The producers as of the last of them may be nowhere else.
-    await this.store.saveProgress()
+    await this.#saveProducers()
     for (const segment of removed) {
       if (segment.readers > 0) await new Promise<void>(resolve => (segment.onUnread = resolve))
     }
     await this.#removeFiles(removed)
-  }
-
-  async #removeFiles(segments: readonly Segment[]): Promise<void> {
-    const { disk } = this.store.io
-    for (const segment of segments) {
-      for (const path of [segment.logPath, segment.sealPath]) {
-        await this.store.descriptors.forget(path)
-        await disk.remove(path)
-      }
-    }
-    if ((await disk.list(this.folder)).length > 0) await syncFolder(disk, this.folder)
+    this.#segments = this.#segments.filter(segment => !removed.includes(segment))
   }
 
   /** The topic is gone: every file goes. Appends that were in flight are never acknowledged. */
@@ -325,7 +317,7 @@ export class PartitionLog implements BatchOwner {
   }
 
   get needsFlush(): boolean {
-    return this.awaitsSeal || this.unflushedBytes > 0
+    return !this.#removed && (this.awaitsSeal || this.unflushedBytes > 0)
   }
 
   /** The oldest journal file that this partition needs. */
@@ -377,7 +369,10 @@ export class PartitionLog implements BatchOwner {
 
   *#unflushed(): IterableIterator<Segment> {
     const from = this.#segments.findLastIndex(segment => segment.isFlushed) + 1
-    for (let i = from; i < this.#segments.length; i++) yield this.#segments[i] as Segment
+    for (let i = from; i < this.#segments.length; i++) {
+      const segment = this.#segments[i] as Segment
+      if (!segment.isDropped) yield segment
+    }
   }
 
   #firstUnflushed(): Segment | null {
@@ -417,9 +412,10 @@ export class PartitionLog implements BatchOwner {
   /** Brings the flushed producers up to a run; returns what the run changed. */
   #noteProducers(run: readonly CachedBatch[]): ProducerState[] {
     const touched = new Producers()
+    const now = this.store.io.clock.nowMs()
     for (const batch of run) {
-      this.#flushedProducers.note(batch.header, batch.base, batch.end)
-      touched.note(batch.header, batch.base, batch.end)
+      this.#flushedProducers.note(batch.header, batch.base, batch.end, now)
+      touched.note(batch.header, batch.base, batch.end, now)
     }
     return [...touched.all()]
   }
@@ -482,7 +478,7 @@ export class PartitionLog implements BatchOwner {
     for (const batch of segment.dropUnflushed()) {
       // What is still in flight is let go when the journal settles it.
       if (batch.end > segment.durableEnd) continue
-      this.#flushedProducers.note(batch.header, batch.base, batch.end)
+      this.#flushedProducers.note(batch.header, batch.base, batch.end, this.store.io.clock.nowMs())
       batch.unpin()
       this.store.cache.dropUnflushed(batch.cached)
     }
@@ -524,14 +520,18 @@ class CheckpointNote implements JournalEntry {
   readonly end: number
   readonly body: Rope
 
-  constructor(segment: Segment, producers: readonly ProducerState[]) {
+  readonly durable: () => void
+
+  /** With `onDurable`, `producers` are all that there are; without, those of the last run. */
+  constructor(segment: Segment, producers: readonly ProducerState[], onDurable: (() => void) | null = null) {
     this.segmentId = segment.id
     this.base = segment.base
     this.end = segment.progress.flushedEnd
-    this.body = ropeOf(encodeRecord(checkpointEntry, { ...segment.progress, producers }))
+    const allProducers = onDurable !== null
+    this.body = ropeOf(encodeRecord(checkpointEntry, { ...segment.progress, producers, allProducers }))
+    this.durable = onDurable ?? (() => {})
   }
 
   placed(): void {}
   written(): void {}
-  durable(): void {}
 }

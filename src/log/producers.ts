@@ -18,8 +18,8 @@ export interface ProducerBatch {
 export interface ProducerState {
   readonly producerId: number
   readonly epoch: number
-  /** Of its latest batch; what an idle producer is forgotten by. */
-  readonly timestampMs: number
+  /** When its latest batch was seen by this broker's clock; what an idle producer is forgotten by. */
+  readonly seenAtMs: number
   /** The last five at most, the oldest first. */
   readonly batches: readonly ProducerBatch[]
 }
@@ -86,7 +86,7 @@ export class Producers {
   }
 
   /** Notes a batch that was given offsets. */
-  note(header: BatchHeader, base: Offset, end: Offset): void {
+  note(header: BatchHeader, base: Offset, end: Offset, seenAtMs: number): void {
     if (header.producerId < 0) return
     const state = this.#states.get(header.producerId)
     const batch: ProducerBatch = {
@@ -99,7 +99,7 @@ export class Producers {
     this.put({
       producerId: header.producerId,
       epoch: header.producerEpoch,
-      timestampMs: header.maxTimestamp,
+      seenAtMs,
       batches: [...kept, batch],
     })
   }
@@ -123,9 +123,9 @@ export class Producers {
     this.put({ ...later, batches: [...earlier, ...later.batches].slice(-windowBatches) })
   }
 
-  /** Forgets producers whose latest batch is older than `beforeMs`. */
+  /** Forgets producers whose latest batch was seen before `beforeMs`. (Its own timestamp may be years old.) */
   expire(beforeMs: number): void {
-    for (const state of this.#states.values()) if (state.timestampMs < beforeMs) this.#states.delete(state.producerId)
+    for (const state of this.#states.values()) if (state.seenAtMs < beforeMs) this.#states.delete(state.producerId)
   }
 
   #checkSequence(header: BatchHeader, state: ProducerState): Verdict {

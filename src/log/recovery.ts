@@ -209,7 +209,7 @@ class Recovery {
     segment.add(cached)
     segment.settle(cached)
     segment.noteReadable(cached)
-    log.producers.note(header, cached.base, cached.end)
+    log.producers.note(header, cached.base, cached.end, this.#store.io.clock.nowMs())
     await this.#makeRoom(log)
   }
 
