@@ -293,6 +293,26 @@ export class PartitionLog implements BatchOwner {
     this.#segments = this.#segments.filter(segment => !removed.includes(segment))
   }
 
+  /** Makes all producers durable in the journal, which has room for it even when the disk is full. */
+  async #saveProducers(): Promise<void> {
+    const segment = this.#firstUnflushed()
+    if (segment === null) return
+    await new Promise<void>(resolve => {
+      this.store.journal.append(new CheckpointNote(segment, [...this.#flushedProducers.all()], resolve))
+    })
+  }
+
+  async #removeFiles(segments: readonly Segment[]): Promise<void> {
+    const { disk } = this.store.io
+    for (const segment of segments) {
+      for (const path of [segment.logPath, segment.sealPath]) {
+        await this.store.descriptors.forget(path)
+        await disk.remove(path)
+      }
+    }
+    if ((await disk.list(this.folder)).length > 0) await syncFolder(disk, this.folder)
+  }
+
   /** The topic is gone: every file goes. Appends that were in flight are never acknowledged. */
   async remove(): Promise<void> {
     this.#removed = true
