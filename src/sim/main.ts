@@ -4,13 +4,18 @@
  *   npm run sim -- --seed 7 [--scenario NAME] [--trace]     one run again, event by event
  *   npm run sim -- --seeds 500 [--from 1]                   so many runs, over all scenarios
  *   npm run sim -- --hunt 30                                runs for so many minutes, with seeds nobody has tried
+ *   npm run sim -- --sweep 7                                one small run, with a fault at every seventh call of the disk
+ *   npm run sim -- --mutants                                planted bugs, each of which must be found
  *
  * Ends with 1 when a run broke something, after printing the command that repeats it.
  */
 import { parseArgs } from 'node:util'
+import { findMutant, mutants } from './mutants.ts'
 import { openEngine } from './node.ts'
 import { scenarios } from './scenarios/index.ts'
+import { type SweepFault, sweepFaults, sweepScenario, sweepSeed } from './scenarios/sweep.ts'
 import { type RunReport, runScenario, type Scenario } from './simulation.ts'
+import { startWatchdog } from './watchdog.ts'
 import type { Counts } from './world.ts'
 
 const { values } = parseArgs({
@@ -21,58 +26,103 @@ const { values } = parseArgs({
     seeds: { type: 'string' },
     from: { type: 'string' },
     hunt: { type: 'string' },
+    sweep: { type: 'string' },
+    mutants: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
 
 /** After so many bad runs a search has told enough. */
 const badRunsMax = 10
+const runLimitMs = 30_000
 
-process.exitCode = values.help ? printHelp() : values.seed !== undefined ? await repeat(values.seed) : await search()
+const watchdog = startWatchdog(runLimitMs)
+process.exitCode = await main()
+await watchdog.stop()
+
+function main(): number | Promise<number> {
+  if (values.help) return printHelp()
+  if (values.mutants) return plant()
+  if (values.sweep !== undefined) return search(sweep(Number(values.sweep)))
+  if (values.seed !== undefined) return repeat(Number(values.seed))
+  return search(runs())
+}
 
 function printHelp(): number {
-  console.log('npm run sim -- --seed N [--scenario NAME] [--trace] | --seeds COUNT [--from N] | --hunt MINUTES\n')
+  console.log(
+    'npm run sim -- --seed N [--scenario NAME] [--trace] | --seeds COUNT [--from N] | --hunt MINUTES | --sweep STEP | --mutants\n',
+  )
   for (const { name, title } of scenarios) console.log(`${name.padEnd(14)} ${title}`)
   return 0
 }
 
-async function repeat(seedText: string): Promise<number> {
-  const seed = Number(seedText)
+async function repeat(seed: number): Promise<number> {
   const scenario = values.scenario === undefined ? scenarioOf(seed) : named(values.scenario)
   const trace = values.trace ? { onTrace: (line: string) => console.log(line) } : {}
+  watchdog.begin(seed)
   const report = await runScenario({ seed, scenario, openWith: openEngine, ...trace })
   printRun(report)
   printCounts(report.counts)
   return report.anomalies.length > 0 ? 1 : 0
 }
 
-async function search(): Promise<number> {
+type Job = readonly [seed: number, scenario: Scenario]
+
+function* runs(): Generator<Job> {
   const untilMs = values.hunt === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(values.hunt) * 60_000
   const first = Number(values.from ?? (values.hunt === undefined ? 1 : Date.now() % 1_000_000_000))
   const count = values.hunt === undefined ? Number(values.seeds ?? 100) : Number.POSITIVE_INFINITY
+  for (let seed = first; seed < first + count && Date.now() < untilMs; seed++) {
+    yield [seed, values.scenario === undefined ? scenarioOf(seed) : named(values.scenario)]
+  }
+}
+
+/** Faults at every `step`-th operation of a run, as many as a run without a fault has. */
+async function* sweep(step: number): AsyncGenerator<Job> {
+  const whole = await runScenario({ seed: sweepSeed, scenario: sweepScenario('kill', 0), openWith: openEngine })
+  const operations = whole.counts.get('operations') ?? 0
+  console.log(`a sweep over ${operations} operations, every ${step}`)
+  for (const fault of sweepFaults) {
+    for (let at = 1; at <= operations; at += step) yield [sweepSeed, sweepScenario(fault, at)]
+  }
+}
+
+async function search(jobs: Iterable<Job> | AsyncIterable<Job>): Promise<number> {
   const startedMs = Date.now()
   const counts: Counts = new Map()
-  let runs = 0
-  let badRuns = 0
-  let events = 0
-  let virtualMs = 0
-  for (let seed = first; seed < first + count && Date.now() < untilMs && badRuns < badRunsMax; seed++) {
-    const scenario = values.scenario === undefined ? scenarioOf(seed) : named(values.scenario)
+  const sum = { runs: 0, bad: 0, events: 0, virtualMs: 0 }
+  for await (const [seed, scenario] of jobs) {
+    watchdog.begin(seed)
     const report = await runScenario({ seed, scenario, openWith: openEngine })
-    runs += 1
-    events += report.events
-    virtualMs += report.virtualMs
+    sum.runs += 1
+    sum.events += report.events
+    sum.virtualMs += report.virtualMs
     for (const [what, times] of report.counts) counts.set(what, (counts.get(what) ?? 0) + times)
     if (report.anomalies.length === 0) continue
-    badRuns += 1
+    sum.bad += 1
     printRun(report)
+    if (sum.bad >= badRunsMax) break
   }
   printCounts(counts)
-  const seconds = (Date.now() - startedMs) / 1000
-  console.log(
-    `${runs} runs, ${badRuns} bad; ${events} events, ${Math.round(virtualMs / 1000)} s of virtual time in ${seconds.toFixed(1)} s`,
-  )
-  return badRuns > 0 ? 1 : 0
+  const seconds = ((Date.now() - startedMs) / 1000).toFixed(1)
+  const virtual = Math.round(sum.virtualMs / 1000)
+  console.log(`${sum.runs} runs, ${sum.bad} bad; ${sum.events} events, ${virtual} s of virtual time in ${seconds} s`)
+  return sum.bad > 0 ? 1 : 0
+}
+
+async function plant(): Promise<number> {
+  let missed = 0
+  for (const mutant of mutants) {
+    const found = await findMutant(mutant, seed => watchdog.begin(seed))
+    if (found === null) missed += 1
+    const first = found?.anomalies[0]
+    const result =
+      found === null
+        ? `MISSED in ${mutant.seedsMax} seeds`
+        : `seed ${found.seed}: ${first?.kind}, ${first?.text.slice(0, 120)}`
+    console.log(`${mutant.name.padEnd(44)} ${mutant.scenario.padEnd(14)} ${result}`)
+  }
+  return missed > 0 ? 1 : 0
 }
 
 /** Half of all runs mix everything; the others look closer at one thing. */
@@ -82,9 +132,12 @@ function scenarioOf(seed: number): Scenario {
 }
 
 function named(name: string): Scenario {
+  const [kind, fault, at] = name.split(':')
+  if (kind === 'sweep') return sweepScenario(fault as SweepFault, Number(at))
   const scenario = scenarios.find(other => other.name === name)
-  if (scenario === undefined)
-    throw new Error(`no scenario is called ${name}; there are ${scenarios.map(s => s.name).join(', ')}`)
+  if (scenario === undefined) {
+    throw new Error(`no scenario is called ${name}; there are ${scenarios.map(other => other.name).join(', ')}`)
+  }
   return scenario
 }
 

@@ -16,9 +16,13 @@ export interface Mutant {
   /** The scenario in which it must be found, and within how many seeds. */
   readonly scenario: string
   readonly seedsMax: number
-  readonly bug:
-    | { readonly disk: (operation: Operation) => Fault | null }
-    | { readonly file: string; readonly find: string; readonly replace: string }
+  readonly bug: { readonly disk: (operation: Operation) => Fault | null } | { readonly edits: readonly Edit[] }
+}
+
+export interface Edit {
+  readonly file: string
+  readonly find: string
+  readonly replace: string
 }
 
 /** What a copy of this folder offers. */
@@ -28,17 +32,56 @@ interface Simulator {
   readonly scenarios: readonly Scenario[]
 }
 
+const ofJournal = ({ path }: Operation) => path.startsWith('journal/')
+
+export const mutants: readonly Mutant[] = [
+  {
+    name: 'acknowledges before the sync (the disk lies)',
+    scenario: 'power-losses',
+    seedsMax: 40,
+    bug: { disk: operation => (operation.kind === 'sync' && ofJournal(operation) ? { lie: true } : null) },
+  },
+  {
+    name: 'acknowledges before the sync',
+    scenario: 'power-losses',
+    seedsMax: 40,
+    bug: {
+      edits: [
+        {
+          file: 'src/log/journal.ts',
+          find: 'for (const entry of entries) entry.written()\n',
+          replace: 'for (const entry of entries) { entry.written(); entry.durable() }\n',
+        },
+        { file: 'src/log/journal.ts', find: 'for (const entry of entries) entry.durable()\n', replace: '' },
+      ],
+    },
+  },
+  {
+    name: 'forgets to sync folders (the disk lies)',
+    scenario: 'power-losses',
+    seedsMax: 40,
+    bug: { disk: operation => (operation.kind === 'syncDirectory' ? { lie: true } : null) },
+  },
+  {
+    name: 'forgets to sync segment files (the disk lies)',
+    scenario: 'power-losses',
+    seedsMax: 60,
+    bug: { disk: ({ kind, path }) => (kind === 'sync' && path.endsWith('.log') ? { lie: true } : null) },
+  },
+]
+
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Runs seeds until one finds the bug; null when none does. */
-export async function findMutant(mutant: Mutant): Promise<RunReport | null> {
+export async function findMutant(mutant: Mutant, onSeed: (seed: number) => void): Promise<RunReport | null> {
   const folder = mkdtempSync(join(tmpdir(), 'tidelog-mutant-'))
   try {
-    const simulator = await load('disk' in mutant.bug ? root : copyMutated(folder, mutant.bug))
+    const simulator = await load('disk' in mutant.bug ? root : copyMutated(folder, mutant.bug.edits))
     const scenario = simulator.scenarios.find(other => other.name === mutant.scenario)
     invariant(scenario !== undefined, 'a mutant names a scenario that exists')
     const lying = 'disk' in mutant.bug ? withDisk(scenario, mutant.bug.disk) : scenario
     for (let seed = 1; seed <= mutant.seedsMax; seed++) {
+      onSeed(seed)
       const report = await simulator.runScenario({ seed, scenario: lying, openWith: simulator.openEngine })
       if (report.anomalies.length > 0) return report
     }
@@ -58,21 +101,17 @@ async function load(folder: string): Promise<Simulator> {
   return { runScenario: simulation.runScenario, openEngine: node.openEngine, scenarios: index.scenarios }
 }
 
-/** A copy of the sources that differs in one place. Not below `node_modules`, where Node strips no types. */
-function copyMutated(folder: string, bug: { file: string; find: string; replace: string }): string {
-  cpSync(join(root, 'src'), join(folder, 'src'), {
-    recursive: true,
-    filter: path => !path.endsWith('.test.ts'),
-  })
+/** A copy of the sources that differs in a few places. Not below `node_modules`, where Node strips no types. */
+function copyMutated(folder: string, edits: readonly Edit[]): string {
+  cpSync(join(root, 'src'), join(folder, 'src'), { recursive: true, filter: path => !path.endsWith('.test.ts') })
   cpSync(join(root, 'package.json'), join(folder, 'package.json'))
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-  const path = join(folder, bug.file)
-  const pieces = readFileSync(path, 'utf8').split(bug.find)
-  invariant(
-    pieces.length === 2,
-    `the text to change occurs once in ${bug.file}, not ${pieces.length - 1} times: ${bug.find}`,
-  )
-  writeFileSync(path, pieces.join(bug.replace))
+  for (const { file, find, replace } of edits) {
+    const path = join(folder, file)
+    const pieces = readFileSync(path, 'utf8').split(find)
+    invariant(pieces.length === 2, `the text to change occurs once in ${file}, not ${pieces.length - 1} times: ${find}`)
+    writeFileSync(path, pieces.join(replace))
+  }
   return folder
 }
 

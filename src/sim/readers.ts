@@ -83,6 +83,7 @@ export async function catchUpReader(workload: Workload, prng: Prng): Promise<voi
         bytesMax: prng.pick([0, 300, 3000, 30_000]),
         minOne: prng.chance(0.8),
         lingerMs: prng.chance(0.2) ? 30 * prng.float() : 0,
+        forgets: prng.chance(0.1),
       })
       const end = result?.batches.at(-1)?.end
       if (end === undefined) break

@@ -51,6 +51,8 @@ export interface ReadSpec {
   readonly minOne: boolean
   /** Time until the reader looks at what it got, as a slow connection does. */
   readonly lingerMs: number
+  /** It never gives back what it has read. */
+  readonly forgets?: boolean
 }
 
 export interface ReadResult {
@@ -259,7 +261,7 @@ export class Workload {
     if (store === null) return null
     this.#requests += 1
     const request = this.#requests
-    const { from, bytesMax, minOne, lingerMs } = spec
+    const { from, bytesMax, minOne, lingerMs, forgets } = spec
     this.world.record({ type: 'reading', request, partition: partition.key, from })
     this.world.count('reads')
     this.open.set(request, `read of ${partition.key} from ${from}`)
@@ -267,10 +269,11 @@ export class Workload {
     this.open.delete(request)
     if (answer.kind === 'failed') this.#noteFailure('read', answer.error)
     if (answer.kind !== 'answered') return null
-    const { error, records, highWatermark, logStartOffset } = answer.value
+    const { error, records, highWatermark, logStartOffset, release } = answer.value
     const marks = { highWatermark, logStartOffset }
     if (lingerMs > 0) await this.world.sleep(lingerMs)
     const batches = readBatches(Buffer.concat(records.chunks as Buffer[]), partition.plan.rules.stampsAppendTime)
+    if (process.alive && !forgets) release?.()
     this.world.record({ type: 'read', request, error, marks, batches, bytesMax, minOne })
     if (error !== 'NONE') this.world.count(`read: ${error}`)
     return { error, marks, batches: typeof batches === 'string' ? [] : batches }
