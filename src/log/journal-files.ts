@@ -50,6 +50,17 @@ interface Spare {
   readonly file: DiskFile
 }
 
+/** The files that a start finds. */
+export interface FoundFiles {
+  /** Files of consecutive lives, the oldest first; the newest is where writing goes on. */
+  readonly live: readonly JournalFile[]
+  /** Files whose life is over. */
+  readonly spares: readonly Spare[]
+  readonly slots: readonly string[]
+  /** The number of the next life. Higher than any that the checkpoint table speaks of, even when no file is live. */
+  readonly nextSeq: number
+}
+
 const spareTarget = 2
 /** Freed files kept for use again; more than that go back to the file system. */
 const spareMax = 4
@@ -106,14 +117,14 @@ export class JournalFiles {
     return this.#diskFull
   }
 
-  /** Takes over what recovery found: live files in order, and files whose life is over. */
-  adopt(live: readonly JournalFile[], spares: readonly Spare[], slots: readonly string[]): void {
+  /** Takes over what recovery found. */
+  adopt({ live, spares, slots, nextSeq }: FoundFiles): void {
     invariant(this.#live.length === 0, 'files are adopted once')
     this.#live.push(...live)
     this.#spares.push(...spares)
     for (const file of [...live, ...spares]) this.#bytes += file.bytes
     for (const slot of slots) this.#nextSlot = Math.max(this.#nextSlot, Number.parseInt(slot, 10) + 1 || 1)
-    this.#nextSeq = (live.at(-1)?.seq ?? 0) + 1
+    this.#nextSeq = nextSeq
   }
 
   /** Makes the first file of a new journal and its spare. On a full disk a journal that exists starts without a spare. */

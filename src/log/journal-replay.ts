@@ -8,7 +8,7 @@ import { TidelogError } from '../base/errors.ts'
 import { ropeOf } from '../base/rope.ts'
 import type { Disk, DiskFile } from '../io/disk.ts'
 import { batchCrcMatches, batchHeaderBytes, readBatchHeader } from '../wire/record-batch.ts'
-import { type Identity, type JournalFile, journalFolder } from './journal-files.ts'
+import { type FoundFiles, type Identity, type JournalFile, journalFolder } from './journal-files.ts'
 import {
   decodeEntryHeader,
   decodeFileHeader,
@@ -25,19 +25,11 @@ import {
 } from './journal-format.ts'
 import { ReadWindow } from './read-window.ts'
 
-export interface FoundFiles {
-  /** Files of consecutive lives, the oldest first; the newest is where writing goes on. */
-  readonly live: JournalFile[]
-  /** Files whose life is over. */
-  readonly spares: { name: string; bytes: number; file: DiskFile }[]
-  readonly slots: string[]
-}
-
 /** Opens all journal files and puts them in order. `fromSeq`: the oldest life that is still needed. */
 export async function findJournalFiles(disk: Disk, identity: Identity, fromSeq: number): Promise<FoundFiles> {
   const slots = (await disk.list(journalFolder)).filter(name => name.endsWith('.journal'))
   const found: JournalFile[] = []
-  const spares: FoundFiles['spares'] = []
+  const spares: FoundFiles['spares'][number][] = []
   for (const slot of slots) {
     const name = `${journalFolder}/${slot}`
     const file = await disk.open(name, 'write')
@@ -61,7 +53,8 @@ export async function findJournalFiles(disk: Disk, identity: Identity, fromSeq: 
     else await file.close().then(() => disk.remove(name))
   }
   found.sort((a, b) => a.seq - b.seq)
-  return { live: newestRun(found, fromSeq), spares, slots }
+  const live = newestRun(found, fromSeq)
+  return { live, spares, slots, nextSeq: fromSeq + live.length }
 }
 
 /** Every life from `fromSeq` on must be there: a gap means that a file was taken away. */

@@ -192,7 +192,7 @@ export class Journal {
     const { chunks, bytes } = this.#encode(file, entries)
     const isFirst = this.#position === sectorBytes
     if (isFirst) chunks.unshift(this.#files.headerOf(file))
-    await this.#write(file, chunks, isFirst ? 0 : this.#position)
+    if (!(await this.#write(file, chunks, isFirst ? 0 : this.#position))) return
     this.stats.groups++
     this.stats.entries += entries.length
     this.stats.bytes += bytes
@@ -344,15 +344,21 @@ export class Journal {
     return { chunks, bytes: padded }
   }
 
-  async #write(file: JournalFile, chunks: readonly Buffer[], position: number): Promise<void> {
+  /** False when there is no room and the journal is being closed. */
+  async #write(file: JournalFile, chunks: readonly Buffer[], position: number): Promise<boolean> {
     for (;;) {
       try {
-        return await file.file.write(chunks, position)
+        await file.file.write(chunks, position)
+        return true
       } catch (error) {
         if (!isDiskFull(error))
           throw new TidelogError('DISK_FAILED', `cannot write the journal file ${file.name}`, error)
         // Only a file system that copies on write gets here: the file was filled with zeros. Nothing of this group is
         // acknowledged, so writing it again at the same place is safe.
+        if (this.#closing) {
+          this.#giveUp()
+          return false
+        }
         this.#stalled = true
         await new Promise<void>(resolve => this.#clock.setTimer(fullDiskRetryMs, resolve))
         this.#stalled = false

@@ -236,7 +236,7 @@ export class LogStore {
     await syncFolder(disk, journalFolder)
     const end = await this.#replay(found.live, table?.durableThrough ?? 0)
     await settleLastGroup(end)
-    this.files.adopt(found.live, found.spares, found.slots)
+    this.files.adopt(found)
     await this.files.start()
     this.#journal = new Journal({
       clock: this.io.clock,
