@@ -52,11 +52,12 @@ export async function start(flags: ReadonlyMap<string, readonly string[]>): Prom
 
 /** Resolves with the first signal to stop; the second ends the process, with the code that shells give to such an end. */
 function stopSignal(): Promise<StopSignal> {
+  const { npm_lifecycle_event: npmScript } = process.env
   return new Promise(resolve => {
     let firstMs: number | null = null
     const onSignal = (signal: StopSignal) => {
       const nowMs = performance.now()
-      const isEcho = signal === 'SIGINT' && process.env['npm_lifecycle_event'] !== undefined
+      const isEcho = signal === 'SIGINT' && npmScript !== undefined
       if (firstMs === null) {
         firstMs = nowMs
         resolve(signal)
