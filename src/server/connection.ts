@@ -53,7 +53,7 @@ export interface ConnectionLimits {
 export const defaultLimits: ConnectionLimits = {
   frameBytesMin: 8,
   frameBytesMax: 100 * 1024 * 1024,
-  pendingMax: { small: 256, medium: 8, large: 1 },
+  pendingMax: { small: 256, medium: 2, large: 1 },
   inFlightBytesMax: 32 * 1024 * 1024,
   heldAnswerBytesMax: 1024 * 1024,
   firstRequestMsMax: 9_000,
