@@ -55,7 +55,7 @@ export function drawProfile(prng: Prng, tuning: NodeTuning): Profile {
   const topics = prng.between(1, 4)
   return {
     plans: Array.from({ length: topics }, (_, index) => drawTopic(prng, `topic-${index}`)),
-    sendsMax: prng.pick([60, 200, 500]),
+    sendsMax: prng.pick([100, 400, 1500]),
     recordsMax: prng.pick([1, 5, 20]),
     fillBytesMax: prng.pick([0, 50, 50, 600]),
     hugeEvery: prng.pick([0, 0, 30]),
