@@ -126,6 +126,11 @@ export function decodeGroupHeader(source: Buffer, at: number, salt: number): Gro
   }
 }
 
+/** The life that a group header speaks of, unchecked: for a file whose own header, and with it the salt, is lost. */
+export function claimedFileSeq(source: Buffer): number | null {
+  return source.readUInt32BE(0) === groupMagic ? readInt64(source, 8) : null
+}
+
 /**
  * Writes an entry's header. The checksum covers the header and, of a batch, the first 21 bytes (the batch's own checksum
  * covers the rest, and recovery checks both); of anything else the whole body.

@@ -10,6 +10,7 @@ import type { Disk, DiskFile } from '../io/disk.ts'
 import { batchCrcMatches, batchHeaderBytes, readBatchHeader } from '../wire/record-batch.ts'
 import { type FoundFiles, type Identity, type JournalFile, journalFolder } from './journal-files.ts'
 import {
+  claimedFileSeq,
   decodeEntryHeader,
   decodeFileHeader,
   decodeGroupHeader,
@@ -46,9 +47,10 @@ export async function findJournalFiles(disk: Disk, identity: Identity, fromSeq: 
         `the journal file ${name} belongs to another disk; move it away or restore the right folder`,
       )
     }
-    if (header && header.fileSeq >= fromSeq && bytes >= header.fileBytes) {
+    await refuseDamaged(file, name, header, bytes, fromSeq)
+    if (header && header.fileSeq >= fromSeq) {
       found.push({ seq: header.fileSeq, name, bytes: header.fileBytes, salt: header.salt, file, pins: 0 })
-    } else if (header && bytes >= header.fileBytes) spares.push({ name, bytes: header.fileBytes, file })
+    } else if (header) spares.push({ name, bytes: header.fileBytes, file })
     // Never finished: the process that made it ended before the file was synced.
     else await file.close().then(() => disk.remove(name))
   }
@@ -69,6 +71,35 @@ function newestRun(found: readonly JournalFile[], fromSeq: number): JournalFile[
     }
   })
   return [...found]
+}
+
+/**
+ * A file that is needed and cannot be read as it is must not pass for one that was never finished. A file is filled and
+ * synced before it gets its first header, and a header is on its way to the disk before the group behind it: so a file that
+ * is short, or has a group of a needed life and no header, was damaged.
+ */
+async function refuseDamaged(
+  file: DiskFile,
+  name: string,
+  header: { readonly fileSeq: number; readonly fileBytes: number } | null,
+  bytes: number,
+  fromSeq: number,
+): Promise<void> {
+  if (header !== null) {
+    if (header.fileSeq < fromSeq || bytes >= header.fileBytes) return
+    throw new TidelogError(
+      'CORRUPT',
+      `the journal file ${name} is shorter than it was made (${bytes} of ${header.fileBytes} bytes); restore the data directory from a backup`,
+    )
+  }
+  const sector = Buffer.alloc(groupHeaderBytes)
+  await file.read(sector, sectorBytes)
+  const fileSeq = claimedFileSeq(sector)
+  if (fileSeq === null || fileSeq < fromSeq) return
+  throw new TidelogError(
+    'CORRUPT',
+    `the header of the journal file ${name} is damaged, and it has records that are needed; restore the data directory from a backup`,
+  )
 }
 
 async function readFileHeader(file: DiskFile, name: string) {
@@ -255,7 +286,7 @@ class Replay {
   /** The next file's first group must be the expected one; if a later one shows up, what lies between is lost. */
   async #endOfFile(index: number): Promise<void> {
     const next = await this.#firstGroupAfter(index, this.#expected ?? 0)
-    if (next !== null && this.#expected !== null) this.#reportGap(this.#live[index] as JournalFile, next.groupSeq)
+    if (next !== null) this.#reportGap(this.#live[index] as JournalFile, next.groupSeq)
   }
 
   async #firstGroupAfter(index: number, groupSeqMin: number): Promise<GroupHeader | null> {
@@ -267,7 +298,8 @@ class Replay {
   }
 
   #reportGap(file: JournalFile, toGroup: number): void {
-    const fromGroup = this.#expected ?? toGroup
+    // Where the oldest file begins with damage, nothing says how many groups there were: one at least.
+    const fromGroup = this.#expected ?? toGroup - 1
     this.#expected = toGroup
     if (fromGroup < toGroup) this.#visitor.damage({ file: file.name, fromGroup, toGroup, lost: [] })
   }

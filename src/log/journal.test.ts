@@ -332,6 +332,23 @@ describe('files of the journal', () => {
     )
   })
 
+  it('are left for the next one when a long critical entry comes in front of a batch at the last moment', async () => {
+    const opened = await freshJournal()
+    const first = raft('a', 2000)
+    append(opened, first)
+    await durable(first)
+    // In one turn: the batch alone would fit, the entry that goes before it does not.
+    const short = batch('b', 200)
+    const long = raft('c', longestBody - 1000)
+    append(opened, short, long)
+    await durable(short, long)
+    assert.equal(opened.files.live.length, 2)
+    assert.equal(opened.disk.files.peek('journal/000001.journal').length, smallJournal.fileBytes)
+    await opened.journal.close()
+    const { entries, damage } = await readJournal(opened.disk)
+    assert.deepEqual([entries.length, damage], [3, []])
+  })
+
   it('of its own size is not used again, the others are, and their old groups stay dead', async () => {
     const opened = await freshJournal()
     const names = new Set<string>()

@@ -188,7 +188,7 @@ export class Journal {
     const firstBytes = groupHeaderBytes + (first === null ? 0 : entryHeaderBytes + first.body.length)
     if (!(await this.#haveFile(firstBytes, first?.kind !== entryKinds.batch))) return
     const file = this.#file as JournalFile
-    const entries = this.#gather(file.bytes - this.#position)
+    const entries = this.#gather(first, file.bytes - this.#position)
     const { chunks, bytes } = this.#encode(file, entries)
     const isFirst = this.#position === sectorBytes
     if (isFirst) chunks.unshift(this.#files.headerOf(file))
@@ -253,15 +253,22 @@ export class Journal {
     this.#markWanted = false
   }
 
-  /** Takes whole entries off the queues, up to the bound of a group and the room in the file. */
-  #gather(roomBytes: number): JournalEntry[] {
+  /**
+   * Takes whole entries off the queues, up to the bound of a group and the room in the file. `first` is the one that room was
+   * made for: it goes in whatever has come since, and only of it is it known that it fits.
+   */
+  #gather(first: JournalEntry | null, roomBytes: number): JournalEntry[] {
     this.#markWanted = false
     const bytesMax = Math.min(this.#settings.groupBytesMax, roomBytes)
     const entries: JournalEntry[] = []
     let bytes = groupHeaderBytes
     const fits = (entry: JournalEntry) => {
       bytes += entryHeaderBytes + entry.body.length
-      return entries.length === 0 || bytes <= bytesMax
+      return entry === first || bytes <= bytesMax
+    }
+    if (first !== null && first.kind === entryKinds.batch && fits(first)) {
+      entries.push(first)
+      this.#batchesFrom++
     }
     let taken = 0
     while (taken < this.#critical.length && fits(this.#critical[taken] as JournalEntry)) {
