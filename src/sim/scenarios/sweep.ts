@@ -70,6 +70,7 @@ async function runSweep(simulation: Simulation, fault: SweepFault, at: number): 
     return null
   })
   await simulation.startForSure()
+  workload.setDoors(true)
   await simulation.populate()
   await world.run(lengthMs, () => world.process === null)
   if (world.process !== null) await simulation.stop()
