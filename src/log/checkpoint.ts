@@ -115,10 +115,13 @@ export async function loadCheckpointTable(disk: Disk): Promise<{ number: number;
   return { number, table: number === 0 ? null : await loadWhole(disk, `${prefix}${number}`, checkpointTable) }
 }
 
-/** Saves a table and removes its predecessors, once it is durable. */
+/** Saves a table; once it is durable, removes its predecessors and what crashes left of them. */
 export async function saveCheckpointTable(disk: Disk, number: number, table: CheckpointTable): Promise<void> {
   await saveWhole(disk, `${prefix}${number}`, checkpointTable, table)
-  for (const old of await tableNumbers(disk)) if (old < number) await disk.remove(`${prefix}${old}`)
+  for (const name of await disk.list('.')) {
+    const old = /^checkpoint\.(\d+)(\.tmp)?$/.exec(name)
+    if (old !== null && Number(old[1]) < number) await disk.remove(name)
+  }
 }
 
 async function tableNumbers(disk: Disk): Promise<number[]> {

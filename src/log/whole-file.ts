@@ -53,7 +53,8 @@ export async function loadWhole<M extends Message>(disk: Disk, path: string, tab
   const version = bytes.readUInt16BE(16)
   const body = bytes.subarray(headerBytes)
   const sum = crc32c(body, crc32c(bytes.subarray(0, 24)))
-  if (body.length !== bytes.readUInt32BE(20) || sum !== bytes.readUInt32BE(24)) {
+  // The last four bytes of the header are behind the checksum, and zero.
+  if (body.length !== bytes.readUInt32BE(20) || sum !== bytes.readUInt32BE(24) || bytes.readUInt32BE(28) !== 0) {
     throw new TidelogError('CORRUPT', `${path} does not match its checksum`)
   }
   if (kind !== table.name.slice(0, 8))
@@ -64,22 +65,32 @@ export async function loadWhole<M extends Message>(disk: Disk, path: string, tab
   return decodeSound(table, body, path, version)
 }
 
+/** Replaces a file so that after a crash either is there, whole. What a failed attempt left is removed as far as possible. */
 export async function replaceFile(disk: Disk, path: string, chunks: readonly Buffer[]): Promise<void> {
   const temporary = `${path}.tmp`
   await disk.remove(temporary)
-  const file = await disk.open(temporary, 'create')
+  try {
+    await writeNew(disk, temporary, chunks)
+    await disk.rename(temporary, path)
+  } catch (error) {
+    await disk.remove(temporary).catch(() => {})
+    throw error
+  }
+  await syncFolder(disk, folderOf(path))
+}
+
+async function writeNew(disk: Disk, path: string, chunks: readonly Buffer[]): Promise<void> {
+  const file = await disk.open(path, 'create')
   try {
     await file.write(chunks, 0)
     try {
       await file.sync()
     } catch (error) {
-      throw new TidelogError('DISK_FAILED', `the sync of ${temporary} failed`, error)
+      throw new TidelogError('DISK_FAILED', `the sync of ${path} failed`, error)
     }
   } finally {
     await file.close()
   }
-  await disk.rename(temporary, path)
-  await syncFolder(disk, folderOf(path))
 }
 
 /** A folder's sync is as final as a file's: after a failure nothing can be said about the names in it. */
