@@ -89,7 +89,8 @@ export class PartitionOracle {
     if (this.#around.syncFailed) {
       this.#report('ack after failed sync', `batch ${batch.id} is acknowledged at ${baseOffset} after a sync failed`)
     }
-    if (sent.acknowledgedAt !== null && sent.acknowledgedAt !== baseOffset && batch.producer !== null) {
+    const isAgain = sent.acknowledgedAt !== null && sent.acknowledgedAt !== baseOffset && batch.producer !== null
+    if (isAgain && !this.#around.damageReported) {
       this.#report('duplicate', `batch ${batch.id} is acknowledged at ${sent.acknowledgedAt} and at ${baseOffset}`)
     }
     sent.acknowledgedAt = baseOffset
@@ -102,7 +103,8 @@ export class PartitionOracle {
     const { sent, inOrder } = this.#attempt(request)
     sent.possible -= 1
     if (this.#forgotten) return
-    if (inOrder && !this.#isForgetful && sequenceErrors.has(error)) {
+    const isForgetful = this.#isForgetful || this.#around.damageReported
+    if (inOrder && !isForgetful && sequenceErrors.has(error)) {
       this.#report('unjustified refusal', `batch ${sent.batch.id} follows an acknowledged one and gets ${error}`)
     }
     if (error === 'UNKNOWN_TOPIC_OR_PARTITION') this.#report('unjustified error', 'a topic nobody deleted is unknown')

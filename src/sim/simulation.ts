@@ -3,6 +3,7 @@ import { Prng } from '../base/prng.ts'
 import type { Timer } from '../io/clock.ts'
 import { administrator, verifyAll } from './admin.ts'
 import { type Anomaly, check } from './checker.ts'
+import { findLeftovers, tidyMs } from './leftovers.ts'
 import { idempotentProducer, plainProducer } from './producers.ts'
 import { catchUpReader, tailReader } from './readers.ts'
 import type { TraceSink } from './scheduler.ts'
@@ -197,7 +198,21 @@ export class Simulation {
       await this.startForSure()
       await this.verify()
     }
+    await this.#checkLeftovers()
     await this.stop()
+  }
+
+  /** A node that is left alone cleans up behind itself. */
+  async #checkLeftovers(): Promise<void> {
+    const { world, workload } = this
+    await world.run(tidyMs)
+    const { process } = world
+    if (process === null || world.damaged) return
+    const leftovers = findLeftovers(workload, process, world.files.walk())
+    if (leftovers.length > 0) world.broken('leftovers', leftovers.slice(0, 3).join('; '))
+    const journalBytes = world.files.walk('journal').reduce((sum, path) => sum + world.files.file(path).size, 0)
+    const limit = this.tuning.journalBytes + 4 * this.tuning.journalFileBytes + 2 * workload.profile.hugeBytes
+    if (journalBytes > limit) world.broken('leftovers', `the journal has ${journalBytes} bytes; it may have ${limit}`)
   }
 
   /** Lets time pass until a promise settles; its value, or undefined when it takes too long or its process is gone. */

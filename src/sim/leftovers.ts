@@ -1,0 +1,31 @@
+/** What must not be on the disk of a node that has had time to clean up. */
+import type { Workload } from './workload.ts'
+import type { Process } from './world.ts'
+
+/** Longer than the delays of deletion and two looks at retention. */
+export const tidyMs = 4000
+
+/** Files of deleted topics, of segments wholly below a log start, and temporary ones; a sentence each. */
+export function findLeftovers(workload: Workload, process: Process, paths: readonly string[]): string[] {
+  const sentences = paths.filter(path => path.endsWith('.tmp')).map(path => `${path} is left over`)
+  const folders = Map.groupBy(
+    paths.filter(path => path.startsWith('topics/')),
+    path => path.split('/')[1] ?? '',
+  )
+  for (const [folder, files] of folders) {
+    const partition = workload.partitions.find(({ topicId, index }) => `${topicId}-${index}` === folder)
+    const store = partition === undefined ? null : workload.store(process, partition)
+    if (store === null) sentences.push(`${folder} belongs to no topic and holds ${files.length} files`)
+    else sentences.push(...oldSegments(files, store.logStartOffset))
+  }
+  return sentences
+}
+
+function oldSegments(files: readonly string[], logStartOffset: number): string[] {
+  const baseOf = (path: string) => Number(path.split('/').at(-1)?.slice(0, 20))
+  const bases = [...new Set(files.map(baseOf))].sort((a, b) => a - b)
+  const oldest = bases.filter(base => base <= logStartOffset).at(-1) ?? 0
+  return files
+    .filter(path => baseOf(path) < oldest)
+    .map(path => `${path} lies wholly below the log start ${logStartOffset}`)
+}
