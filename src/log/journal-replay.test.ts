@@ -72,6 +72,10 @@ function isUnused(bytes: Buffer): boolean {
   return header !== null && 'fileSeq' in header && header.fileSeq === unusedFileSeq
 }
 
+function flip(bytes: Buffer, at: number): void {
+  bytes[at] = (bytes[at] as number) ^ 0x10
+}
+
 const basesOf = (entries: readonly Replayed[]) => entries.map(entry => entry.base)
 
 describe('the last group, when power fails before its sync returns', () => {
@@ -283,7 +287,7 @@ describe('rot in a group that was durable', () => {
     const image = imageOf(await stopped(opened))
     const { entries } = await readJournal(diskWith(image))
     const bytes = image.get(firstFile) as Buffer
-    for (const i of [1, 2, 4]) bytes[(entries[i] as Replayed).position - entryHeaderBytes - 50] ^= 1
+    for (const i of [1, 2, 4]) flip(bytes, (entries[i] as Replayed).position - entryHeaderBytes - 50)
     const found = await readJournal(diskWith(image))
     assert.deepEqual(
       found.damage.map(({ fromGroup, toGroup }) => [fromGroup, toGroup]),
@@ -328,7 +332,7 @@ describe('what only looks like a group', () => {
 
     for (const at of [bodyAt - entryHeaderBytes - 10, bodyAt + 50]) {
       const rotten = new Map(image).set(firstFile, Buffer.from(image.get(firstFile) as Buffer))
-      ;(rotten.get(firstFile) as Buffer)[at] ^= 1
+      flip(rotten.get(firstFile) as Buffer, at)
       const found = await readJournal(diskWith(rotten))
       assert.deepEqual(
         [basesOf(found.entries), found.damage.map(({ fromGroup, toGroup }) => [fromGroup, toGroup])],
@@ -428,7 +432,7 @@ describe('a start refuses, with a sentence, when', () => {
     for (const path of live) {
       for (let at = 0; at < 68; at++) {
         const copy = new Map([...image].map(([name, bytes]) => [name, Buffer.from(bytes)]))
-        ;(copy.get(path) as Buffer)[at] ^= 0x10
+        flip(copy.get(path) as Buffer, at)
         await refuses(copy, 'CORRUPT', /header of the journal file .* damaged|is missing/)
       }
     }
