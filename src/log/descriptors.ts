@@ -35,8 +35,9 @@ export class Descriptors {
           () => false,
           () => true,
         )
-      )
-        this.#held.delete(path)
+      ) {
+        if (this.#held.get(path) === held) this.#held.delete(path)
+      }
       throw error
     } finally {
       held.users--
