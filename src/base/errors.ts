@@ -50,6 +50,12 @@ export function systemCode(error: unknown): string | null {
   return typeof code === 'string' && /^E[A-Z0-9]+$/.test(code) ? code : null
 }
 
+/** Whether a call to the system may succeed later: no space, no descriptors, or an error that it may not repeat. */
+export function isPassing(error: unknown): boolean {
+  const code = systemCode(error)
+  return isDiskFull(error) || code === 'EMFILE' || code === 'ENFILE' || code === 'EIO'
+}
+
 /** Whether the system says that there is no room: a state that passes, unlike a broken disk. */
 export function isDiskFull(error: unknown): boolean {
   if (error instanceof TidelogError) return error.code === 'DISK_FULL'

@@ -33,7 +33,12 @@ const realClock = {
 
 async function open(disk: MemoryDisk, given = settings()): Promise<Engine> {
   return Engine.open(
-    { disk, clock: realClock, random: { bytes: length => Buffer.from(crypto.getRandomValues(new Uint8Array(length))) }, compute },
+    {
+      disk,
+      clock: realClock,
+      random: { bytes: length => Buffer.from(crypto.getRandomValues(new Uint8Array(length))) },
+      compute,
+    },
     given,
     {
       report: () => {},
@@ -45,7 +50,9 @@ async function open(disk: MemoryDisk, given = settings()): Promise<Engine> {
 }
 
 function batch(value: string, count = 1) {
-  const bytes = buildBatch(Array.from({ length: count }, (_, i) => ({ key: null, value: Buffer.from(`${value}-${i}`) })))
+  const bytes = buildBatch(
+    Array.from({ length: count }, (_, i) => ({ key: null, value: Buffer.from(`${value}-${i}`) })),
+  )
   return { header: readBatchHeader(bytes), bytes: ropeOf(bytes) }
 }
 

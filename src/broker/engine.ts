@@ -4,7 +4,7 @@
  *
  *     identity → journal and checkpoints → metadata → partitions → serve
  */
-import { TidelogError } from '../base/errors.ts'
+import { isPassing, TidelogError } from '../base/errors.ts'
 import { type NodeId, type TopicId, topicIdText } from '../base/ids.ts'
 import { InvariantViolation } from '../base/invariant.ts'
 import type { Outcome } from '../cluster/commands.ts'
@@ -47,6 +47,8 @@ export interface EngineHooks {
 
 const nodeIdDefault = 1 as NodeId
 const producerIdBlock = 1000
+/** When a deleted topic's files could not be removed, they are tried again after this. */
+const purgeRetryMs = 1000
 /** Partitions recovered side by side: their file operations overlap, and descriptors stay bounded. */
 const recoveryConcurrency = 16
 const mib = 1 << 20
@@ -246,9 +248,8 @@ export class Engine implements Storage, AsyncDisposable {
           `the journal has records of segment ${id}, which the metadata does not know; restore the data directory from a backup`,
         )
       }
-      // A segment that was deleted: its records in the journal are not needed.
-      this.#store.discardFound(id)
     }
+    this.#store.endRecovery()
   }
 
   /** A topic whose deletion the process before this one did not finish. */
@@ -326,7 +327,10 @@ export class Engine implements Storage, AsyncDisposable {
     }
     this.#io.clock.setTimer(delayMs, () => {
       if (this.#closing !== null) return
-      const running = purge().catch(error => this.#fail(error))
+      const running = purge().catch(error => {
+        if (!isPassing(error)) this.#fail(error)
+        else if (this.#closing === null) this.#purgeLater(id, logs, purgeRetryMs)
+      })
       this.#purges.add(running)
       void running.finally(() => this.#purges.delete(running))
     })

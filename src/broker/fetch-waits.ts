@@ -2,8 +2,11 @@
  * Fetches that wait for more. A partition that changes wakes those that want it; each then counts only what is new in the
  * partitions that changed, once, however often it is woken. Nothing is held while waiting: the fetch reads again at the end.
  */
-import type { Offset } from '../base/ids.ts'
+import { advance, type Offset } from '../base/ids.ts'
+import { invariant } from '../base/invariant.ts'
+import { peekRope, type Rope } from '../base/rope.ts'
 import type { Clock } from '../io/clock.ts'
+import { batchHeaderBytes, readBatchHeader } from '../wire/record-batch.ts'
 import type { Found, Wanted } from './fetch-read.ts'
 import type { PartitionStore } from './storage.ts'
 
@@ -133,14 +136,36 @@ class FetchWait {
     this.#counting = false
   }
 
+  /** Counts on from where it stopped, so that a batch that did not fit into one read is counted by the next. */
   async #isEnough(watch: Watch): Promise<boolean> {
-    const { partition, countedTo } = watch
-    if (this.#bytesMissing <= 1 && partition.highWatermark > countedTo) return true
-    const outcome = await partition.read({ from: countedTo, bytesMax: this.#bytesMissing, minOne: true })
-    outcome.release?.()
-    if (outcome.error !== 'NONE') return true
-    this.#bytesMissing -= outcome.records.length
-    if (outcome.highWatermark > countedTo) watch.countedTo = outcome.highWatermark
+    const { partition } = watch
+    if (this.#bytesMissing <= 1 && partition.highWatermark > watch.countedTo) return true
+    // Read at least once: that the partition is gone, or its start has moved, shows there.
+    do {
+      const { records, error, release } = await partition.read({
+        from: watch.countedTo,
+        bytesMax: this.#bytesMissing,
+        minOne: true,
+      })
+      release?.()
+      if (error !== 'NONE') return true
+      const counted = endOfRecords(records)
+      if (counted === null || counted <= watch.countedTo) break
+      this.#bytesMissing -= records.length
+      watch.countedTo = counted
+    } while (this.#bytesMissing > 0 && watch.countedTo < partition.highWatermark)
     return this.#bytesMissing <= 0
   }
+}
+
+/** The offset after the last batch; null when there is none. */
+function endOfRecords(records: Rope): Offset | null {
+  let end: Offset | null = null
+  for (let at = 0; at + batchHeaderBytes <= records.length; ) {
+    const header = readBatchHeader(peekRope(records, at, at + batchHeaderBytes))
+    invariant(header.bytes >= batchHeaderBytes, 'a partition gives whole batches')
+    end = advance(header.baseOffset, header.lastOffsetDelta + 1)
+    at += header.bytes
+  }
+  return end
 }

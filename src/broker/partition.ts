@@ -6,7 +6,7 @@
  * the others, for a second at most; then its producer is told to try again.
  */
 
-import { systemCode, TidelogError } from '../base/errors.ts'
+import { isPassing, TidelogError } from '../base/errors.ts'
 import type { LeaderEpoch, NodeId, Offset, SegmentId, TopicId } from '../base/ids.ts'
 import { InvariantViolation } from '../base/invariant.ts'
 import { emptyRope, type Rope } from '../base/rope.ts'
@@ -383,7 +383,7 @@ export class Partition implements PartitionStore {
     const timer = this.#parts.clock.setTimer(delayMs, () => {
       this.#deleteTimers.delete(timer)
       this.#deleteSegments(through).catch(error => {
-        if (systemCode(error) === null) this.#parts.fail(error)
+        if (!isPassing(error)) this.#parts.fail(error)
         else if (!this.#closed) this.#deleteLater(through, deleteRetryMs)
       })
     })

@@ -52,39 +52,63 @@ async function maxOfSegment(log: PartitionLog, compute: Compute, segment: Segmen
   const isCut = segment.base < log.logStartOffset
   let best: FoundRecord | null = null
   for await (const batch of log.batchesSince(segment, isCut ? 0 : segment.maxTimestamp)) {
-    const { maxTimestamp } = batch.header
-    if (maxTimestamp <= (best?.timestampMs ?? -1)) continue
-    best = (await findInBatch(log, compute, batch, recordMs => recordMs >= maxTimestamp)) ?? best
+    if (batch.header.maxTimestamp <= (best?.timestampMs ?? -1)) continue
+    const found = await maxInBatch(log, compute, batch)
+    if (found !== null && found.timestampMs > (best?.timestampMs ?? -1)) best = found
     if (!isCut && best !== null) return best
   }
   return best
 }
 
+/** The first record at or above the log start that satisfies. */
 async function findInBatch(
   log: PartitionLog,
   compute: Compute,
   batch: Batch,
   satisfies: (timestampMs: number) => boolean,
 ): Promise<FoundRecord | null> {
-  const leaderEpoch = batch.header.leaderEpoch as LeaderEpoch
-  // With LogAppendTime all records of a batch have the batch's time.
-  if (batch.header.attributes & logAppendTimeBit) {
-    const offset = Math.max(batch.header.baseOffset, log.logStartOffset) as Offset
-    return satisfies(batch.header.maxTimestamp) ? { offset, timestampMs: batch.header.maxTimestamp, leaderEpoch } : null
-  }
   let found: FoundRecord | null = null
+  await walkBatch(log, compute, batch, record => {
+    if (satisfies(record.timestampMs)) found = record
+    return found === null
+  })
+  return found
+}
+
+/** The first of the records at or above the log start with the highest timestamp. */
+async function maxInBatch(log: PartitionLog, compute: Compute, batch: Batch): Promise<FoundRecord | null> {
+  const found: { best: FoundRecord | null } = { best: null }
+  await walkBatch(log, compute, batch, record => {
+    if (found.best === null || record.timestampMs > found.best.timestampMs) found.best = record
+    return true
+  })
+  return found.best
+}
+
+/** Visits the records at or above the log start until the visitor has enough. */
+async function walkBatch(
+  log: PartitionLog,
+  compute: Compute,
+  { header, bytes }: Batch,
+  visit: (record: FoundRecord) => boolean,
+): Promise<void> {
+  const leaderEpoch = header.leaderEpoch as LeaderEpoch
+  const start = log.logStartOffset
+  if (header.baseOffset + header.lastOffsetDelta < start) return
+  // With LogAppendTime all records of a batch have the batch's time.
+  if (header.attributes & logAppendTimeBit) {
+    visit({ offset: Math.max(header.baseOffset, start) as Offset, timestampMs: header.maxTimestamp, leaderEpoch })
+    return
+  }
   try {
-    const records = await unfold(compute, batch)
-    walkRecords(batch.header, records, (offset, timestampMs) => {
-      if (offset >= log.logStartOffset && satisfies(timestampMs)) found = { offset, timestampMs, leaderEpoch }
-      return found === null
+    walkRecords(header, await unfold(compute, { header, bytes }), (offset, timestampMs) => {
+      return offset < start || visit({ offset, timestampMs, leaderEpoch })
     })
   } catch (error) {
     // A producer may have sent what is no sequence of records; its timestamps are unknown, and the batch is passed over.
     const isContent = error instanceof ProtocolError || (error instanceof TidelogError && error.code !== 'CLOSED')
     if (!isContent) throw error
   }
-  return found
 }
 
 async function unfold(compute: Compute, batch: Batch): Promise<Rope> {

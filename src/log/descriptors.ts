@@ -9,6 +9,7 @@ interface Held {
   readonly opening: Promise<DiskFile>
   users: number
   dirty: boolean
+  onUnused: (() => void) | null
 }
 
 export class Descriptors {
@@ -16,6 +17,8 @@ export class Descriptors {
   readonly #limit: number
   /** In order of use, the longest unused first. */
   readonly #held = new Map<string, Held>()
+  readonly #closing = new Set<Promise<void>>()
+  #closed = false
 
   constructor(disk: Disk, limit: number) {
     this.#disk = disk
@@ -24,6 +27,7 @@ export class Descriptors {
 
   /** Runs `task` with the file at `path`, which stays open at least until the task ends. */
   async use<T>(path: string, mode: OpenMode, task: (file: DiskFile) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new TidelogError('CLOSED', 'the log is closed')
     const held = this.#hold(path, mode)
     held.users++
     try {
@@ -41,6 +45,7 @@ export class Descriptors {
       throw error
     } finally {
       held.users--
+      if (held.users === 0) held.onUnused?.()
       this.#shrink()
     }
   }
@@ -64,11 +69,23 @@ export class Descriptors {
   async forget(path: string): Promise<void> {
     const held = this.#held.get(path)
     this.#held.delete(path)
-    await held?.opening.then(file => file.close()).catch(() => {})
+    if (held === undefined) return
+    const closing = held.opening
+      .then(file => file.close())
+      .catch(() => {})
+      .finally(() => this.#closing.delete(closing))
+    this.#closing.add(closing)
+    await closing
   }
 
+  /** Closes everything once its users are done; nothing is opened any more. */
   async close(): Promise<void> {
-    for (const path of [...this.#held.keys()]) await this.forget(path)
+    this.#closed = true
+    for (const [path, held] of [...this.#held]) {
+      if (held.users > 0) await new Promise<void>(resolve => (held.onUnused = resolve))
+      await this.forget(path)
+    }
+    await Promise.all(this.#closing)
   }
 
   #hold(path: string, mode: OpenMode): Held {
@@ -78,7 +95,12 @@ export class Descriptors {
       this.#held.set(path, known)
       return known
     }
-    const held: Held = { opening: this.#disk.open(path, mode === 'read' ? 'write' : mode), users: 0, dirty: false }
+    const held: Held = {
+      opening: this.#disk.open(path, mode === 'read' ? 'write' : mode),
+      users: 0,
+      dirty: false,
+      onUnused: null,
+    }
     held.opening.catch(() => {})
     this.#held.set(path, held)
     return held

@@ -10,7 +10,7 @@
  * A full disk blocks it, never fails it: it tries again, and `blocked` tells appends not to wait for memory. A failed sync
  * ends the process.
  */
-import { isDiskFull, systemCode, TidelogError } from '../base/errors.ts'
+import { isPassing, TidelogError } from '../base/errors.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { PartitionLog } from './partition-log.ts'
 
@@ -153,8 +153,7 @@ export class Flusher {
 
   /** Full disks and missing descriptors pass; anything else does not. */
   #refused(error: unknown): void {
-    const code = systemCode(error)
-    if (isDiskFull(error) || code === 'EMFILE' || code === 'ENFILE' || code === 'EIO') {
+    if (isPassing(error)) {
       if (!this.#blocked) this.#onBlocked(error)
       this.#blocked = true
       this.#onProgress()

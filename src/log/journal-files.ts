@@ -8,7 +8,7 @@
  * Bound: all files together stay within `bytesMax`. At the bound, or on a full disk, batches wait; one spare is kept for what
  * must go through even then (Raft's entries, checkpoints, marks).
  */
-import { isDiskFull, TidelogError } from '../base/errors.ts'
+import { isDiskFull, isPassing, TidelogError } from '../base/errors.ts'
 import { invariant } from '../base/invariant.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { Disk, DiskFile } from '../io/disk.ts'
@@ -215,8 +215,8 @@ export class JournalFiles {
       this.#diskFull = false
       this.#onRoom()
     } catch (error) {
-      if (!isDiskFull(error)) return this.#onFailure(error)
-      this.#diskFull = true
+      if (!isPassing(error)) return this.#onFailure(error)
+      this.#diskFull = isDiskFull(error)
       this.#retry = this.#clock.setTimer(retryMs, () => {
         this.#retry = null
         this.prepare()

@@ -146,8 +146,16 @@ export interface JournalDamage {
   readonly fromGroup: number
   /** The first group after the damage. */
   readonly toGroup: number
-  /** Batches whose headers could still be read in the damaged group. */
-  readonly lost: readonly { segmentId: number; base: number; end: number }[]
+  /** Batches that are lost for certain, and what they held. */
+  readonly lost: readonly LostBatch[]
+  /** `lost` is all that is lost: every other entry of the damaged group is sound. */
+  readonly isComplete: boolean
+}
+
+export interface LostBatch {
+  readonly segmentId: number
+  readonly base: number
+  readonly end: number
 }
 
 export interface ReplayEnd {
@@ -228,7 +236,8 @@ class Replay {
   /** False when the group was torn and the journal ends here. */
   async #group(index: number, reader: GroupReader, group: GroupHeader): Promise<boolean> {
     const bytes = await reader.load(group.position, group.bytes)
-    const outcome = bytes === null ? { intact: false, lost: [] } : this.#entries(reader.file, group, bytes)
+    const outcome =
+      bytes === null ? { intact: false, lost: [], isComplete: false } : this.#entries(reader.file, group, bytes)
     if (!outcome.intact) {
       const laterGroup = await this.#laterGroup(index, reader, group)
       if (laterGroup === null) {
@@ -242,6 +251,7 @@ class Replay {
         fromGroup: group.groupSeq,
         toGroup: laterGroup,
         lost: outcome.lost,
+        isComplete: outcome.isComplete,
       })
     } else if (bytes !== null) this.#deliver(reader.file, group, bytes)
     this.#expected = group.groupSeq + 1
@@ -254,16 +264,18 @@ class Replay {
     file: JournalFile,
     group: GroupHeader,
     bytes: Buffer,
-  ): { intact: boolean; lost: { segmentId: number; base: number; end: number }[] } {
-    const lost: { segmentId: number; base: number; end: number }[] = []
-    let intact = true
+  ): { intact: boolean; lost: LostBatch[]; isComplete: boolean } {
+    const lost: LostBatch[] = []
+    let damaged = 0
     const walked = walkEntries(bytes, (header, at, body) => {
       if (isIntact(bytes, at, header, body)) return
-      intact = false
-      if (header.kind === entryKinds.batch)
+      damaged++
+      if (isAttributable(bytes, at, header, body)) {
         lost.push({ segmentId: header.segmentId, base: header.base, end: header.end })
+      }
     })
-    return { intact: intact && walked === group.entries && file.seq === group.fileSeq, lost }
+    const isWalked = walked === group.entries && file.seq === group.fileSeq
+    return { intact: damaged === 0 && isWalked, lost, isComplete: isWalked && lost.length === damaged }
   }
 
   #deliver(file: JournalFile, group: GroupHeader, bytes: Buffer): void {
@@ -301,7 +313,9 @@ class Replay {
     // Where the oldest file begins with damage, nothing says how many groups there were: one at least.
     const fromGroup = this.#expected ?? toGroup - 1
     this.#expected = toGroup
-    if (fromGroup < toGroup) this.#visitor.damage({ file: file.name, fromGroup, toGroup, lost: [] })
+    if (fromGroup < toGroup) {
+      this.#visitor.damage({ file: file.name, fromGroup, toGroup, lost: [], isComplete: false })
+    }
   }
 }
 
@@ -312,6 +326,19 @@ function isIntact(bytes: Buffer, at: number, header: EntryHeader, body: Buffer):
   if (body.length < batchHeaderBytes) return false
   const batch = readBatchHeader(body)
   return batch.bytes === body.length && batchCrcMatches(rope, batch)
+}
+
+/**
+ * Whether a damaged entry still says for certain which offsets it held: its own checksum is good (then the damage is further
+ * inside the batch), or its header and the batch's agree.
+ */
+function isAttributable(bytes: Buffer, at: number, header: EntryHeader, body: Buffer): boolean {
+  if (header.kind !== entryKinds.batch) return false
+  if (entryCrcMatches(bytes, at, header, ropeOf(body))) return true
+  if (body.length < batchHeaderBytes) return false
+  const batch = readBatchHeader(body)
+  const agree = batch.baseOffset === header.base && batch.baseOffset + batch.lastOffsetDelta + 1 === header.end
+  return agree && batch.bytes === header.length
 }
 
 /** Calls `visit` for every entry whose header can be read; returns how many there were. */

@@ -84,7 +84,9 @@ export interface FoundSegment {
   /** Producers of the runs flushed since then, in order. */
   producersSince: ProducerState[]
   batches: FoundBatch[]
-  /** How much damage the journal had shown when this segment was last heard of. */
+  /** Offsets of batches that are known to be lost, in order. */
+  lost: { readonly base: Offset; readonly end: Offset }[]
+  /** How much damage of unknown extent the journal had shown when this segment was last heard of. */
   damageSeen: number
 }
 
@@ -109,13 +111,15 @@ export class LogStore {
   readonly files: JournalFiles
   readonly flusher: Flusher
   readonly raft: FoundRaft[] = []
-  readonly damage: JournalDamage[] = []
+  /** Stretches of the journal that are lost and of which nobody can say what was in them. */
+  damage = 0
   readonly #partitions = new Set<PartitionLog>()
   readonly #found = new Map<SegmentId, FoundSegment>()
   readonly #roomWaiters = new Set<() => void>()
   #journal: Journal | null = null
   #tableNumber = 0
   #wasBlocked = false
+  #isRecovered = false
 
   private constructor(io: LogIo, identity: Identity, settings: LogStoreSettings, hooks: LogStoreHooks) {
     this.io = io
@@ -210,6 +214,13 @@ export class LogStore {
     return { chunks: [bytes], length: bytes.length }
   }
 
+  /** Every partition has taken its part; what is left belongs to segments that were deleted. */
+  endRecovery(): void {
+    for (const id of [...this.#found.keys()]) this.discardFound(id)
+    this.#isRecovered = true
+    this.flusher.kick()
+  }
+
   /** Lets go of what the journal has of a segment that is not needed any more. */
   discardFound(id: SegmentId): void {
     for (const batch of this.takeFound(id).batches) batch.file.pins--
@@ -270,7 +281,13 @@ export class LogStore {
         }
       },
       damage: damage => {
-        this.damage.push(damage)
+        if (!damage.isComplete) this.damage++
+        for (const { segmentId, base, end } of damage.lost) {
+          this.#foundOf(segmentId as SegmentId, found => {
+            found.lost.push({ base: base as Offset, end: end as Offset })
+            found.damageSeen = this.damage
+          })
+        }
         this.hooks.report({ event: 'damage', what: describeDamage(damage) })
       },
     })
@@ -280,7 +297,7 @@ export class LogStore {
 
   #foundBatch(header: EntryHeader, place: { file: JournalFile; position: number }): void {
     this.#foundOf(header.segmentId as SegmentId, found => {
-      found.damageSeen = this.damage.length
+      found.damageSeen = this.damage
       if (found.progress !== null && header.end <= found.progress.flushedEnd) return
       place.file.pins++
       found.batches.push({
@@ -296,7 +313,7 @@ export class LogStore {
   #foundCheckpoint(header: EntryHeader, body: Buffer): void {
     const entry = decodeSound(checkpointEntry, body, 'a checkpoint entry of the journal')
     this.#foundOf(header.segmentId as SegmentId, found => {
-      found.damageSeen = this.damage.length
+      found.damageSeen = this.damage
       const known = found.progress?.flushedEnd ?? -1
       if (entry.allProducers && entry.flushedEnd >= known) {
         found.producersInTable = toProducers(entry.producers)
@@ -316,7 +333,7 @@ export class LogStore {
     let found = this.#found.get(id)
     if (found === undefined) {
       found = newFound()
-      found.damageSeen = this.damage.length
+      found.damageSeen = this.damage
       this.#found.set(id, found)
     }
     change(found)
@@ -331,6 +348,8 @@ export class LogStore {
 
   /** Frees journal files at the old end, once a table that does without them is durable. */
   async #trim(): Promise<boolean> {
+    // A table written now would leave out what partitions have not taken yet.
+    if (!this.#isRecovered) return false
     if (this.files.freeable() === 0 && this.#isJournalLong() && !this.#oldestIsHeldByBatches())
       await this.hooks.saveMetadata()
     const count = this.files.freeable()
@@ -372,7 +391,15 @@ export class LogStore {
 }
 
 function newFound(): FoundSegment {
-  return { progress: null, points: [], producersInTable: null, producersSince: [], batches: [], damageSeen: 0 }
+  return {
+    progress: null,
+    points: [],
+    producersInTable: null,
+    producersSince: [],
+    batches: [],
+    lost: [],
+    damageSeen: 0,
+  }
 }
 
 function takeRow(found: FoundSegment, row: CheckpointRow): void {

@@ -210,13 +210,12 @@ export class PartitionLog implements BatchOwner {
   async *batchesSince(segment: Segment, timestampMs: number): AsyncGenerator<{ header: BatchHeader; bytes: Rope }> {
     segment.readers++
     try {
-      let position = (await segment.pointBeforeTime(timestampMs)).position
-      let from = segment.base
+      let { position, offset: from } = await segment.pointBeforeTime(timestampMs)
       const to = segment.progress.flushedBytes
       while (position < to) {
         const found: Found[] = []
         const start = position
-        await walkFile(segment, this.store.descriptors, { from: position, to }, one => {
+        await walkFile(segment, this.store.descriptors, { from: position, fromOffset: from, to }, one => {
           position = (one.position + one.header.bytes) as Position
           from = endOf(one.header)
           if (one.header.maxTimestamp >= timestampMs) found.push(one)
@@ -467,7 +466,7 @@ export class PartitionLog implements BatchOwner {
       await walkFile(
         segment,
         this.store.descriptors,
-        { from: gap.from.position, to: gap.to },
+        { from: gap.from.position, fromOffset: gap.from.offset, to: gap.to },
         ({ header, position }) => {
           if (position - last >= interval) {
             points.push({ offset: header.baseOffset, position, maxTimestampBefore })

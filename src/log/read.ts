@@ -69,9 +69,10 @@ async function readFile(segment: Segment, descriptors: Descriptors, request: Seg
   return descriptors.use(segment.logPath, 'read', async file => {
     const windowBytes = Math.min(Math.max(request.bytesMax, windowBytesMin), windowBytesMax)
     const window = new ReadWindow(file, end, windowBytes)
-    const first = await seek(window, point.position, end, header => endOf(header) > request.from)
+    const sound = new Continuity(segment, point.offset)
+    const first = await seek(window, point.position, end, sound, header => endOf(header) > request.from)
     if (first === null) return corrupt
-    return collect(window, first, end, { ...request, limit })
+    return collect(window, first, end, { ...request, limit }, new Continuity(segment, first.header.baseOffset))
   })
 }
 
@@ -81,6 +82,7 @@ async function collect(
   first: Found,
   end: Position,
   request: SegmentReadRequest,
+  sound: Continuity,
 ): Promise<SegmentRead> {
   if (endOf(first.header) > request.limit) return nothing
   const bytesFirst = first.header.bytes
@@ -90,17 +92,17 @@ async function collect(
   const isEnough = atHand >= bytesFirst && atHand * 2 >= wanted
   const bytes = await window.load(first.position, isEnough ? Math.min(atHand, wanted) : wanted)
   if (bytes === null) return corrupt
-  const checked = checkedPrefix(bytes, request.limit)
+  const checked = checkedPrefix(bytes, request.limit, sound)
   return checked === 0 ? corrupt : { error: 'NONE', records: ropeOf(bytes.subarray(0, checked)) }
 }
 
 /** How many bytes from the start are whole batches that match their checksums and end at or below `limit`. */
-function checkedPrefix(bytes: Buffer, limit: Offset): number {
+function checkedPrefix(bytes: Buffer, limit: Offset, sound: Continuity): number {
   let at = 0
   while (at + batchHeaderBytes <= bytes.length) {
     const header = readBatchHeader(bytes, at)
     if (header.bytes < batchHeaderBytes || at + header.bytes > bytes.length) break
-    if (!(endOf(header) <= limit)) break
+    if (!sound.takes(header) || endOf(header) > limit) break
     if (!batchCrcMatches(ropeOf(bytes.subarray(at, at + header.bytes)), header)) break
     at += header.bytes
   }
@@ -117,6 +119,7 @@ async function seek(
   window: ReadWindow,
   position: Position,
   end: Position,
+  sound: Continuity,
   satisfies: (header: BatchHeader) => boolean,
 ): Promise<Found | null> {
   let at = position
@@ -124,7 +127,7 @@ async function seek(
     const bytes = await window.load(at, batchHeaderBytes)
     if (bytes === null) return null
     const header = readBatchHeader(bytes)
-    if (!isPlausible(header, end - at)) return null
+    if (!isPlausible(header, end - at) || !sound.takes(header)) return null
     if (satisfies(header)) return { header, position: at }
     at = (at + header.bytes) as Position
   }
@@ -135,14 +138,15 @@ async function seek(
 export async function walkFile(
   segment: Segment,
   descriptors: Descriptors,
-  range: { readonly from: Position; readonly to: Position },
+  range: { readonly from: Position; readonly fromOffset: Offset; readonly to: Position },
   visit: (found: Found) => boolean,
 ): Promise<void> {
   await descriptors.use(segment.logPath, 'read', async file => {
     const window = new ReadWindow(file, range.to, windowBytesMax)
+    const sound = new Continuity(segment, range.fromOffset)
     let position = range.from
     for (;;) {
-      const found = await seek(window, position, range.to, () => true)
+      const found = await seek(window, position, range.to, sound, () => true)
       if (found === null || !visit(found)) return
       position = (found.position + found.header.bytes) as Position
     }
@@ -157,6 +161,30 @@ export async function readBatchAt(segment: Segment, descriptors: Descriptors, fo
     const rope = ropeOf(bytes)
     return count === bytes.length && batchCrcMatches(rope, found.header) ? rope : null
   })
+}
+
+/**
+ * What a batch's own checksum leaves out is known from its place: the offsets follow each other without gaps (but for the
+ * holes that are on record), and the leader epoch is the segment's.
+ */
+class Continuity {
+  readonly #segment: Segment
+  #expected: Offset
+
+  constructor(segment: Segment, expected: Offset) {
+    this.#segment = segment
+    this.#expected = expected
+  }
+
+  /** Whether the header is what must come next; then the one after it is expected. */
+  takes(header: BatchHeader): boolean {
+    const base = header.baseOffset
+    const isNext =
+      base === this.#expected || this.#segment.holes.some(hole => hole.from === this.#expected && hole.to === base)
+    if (!isNext || header.magic !== 2 || header.leaderEpoch !== this.#segment.leaderEpoch) return false
+    this.#expected = endOf(header)
+    return true
+  }
 }
 
 export function endOf(header: BatchHeader): Offset {

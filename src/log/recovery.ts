@@ -162,10 +162,15 @@ class Recovery {
     const { descriptors } = this.#store
     const size = await descriptors.use(segment.logPath, 'read', file => file.size())
     const found: { header: Parameters<typeof endOf>[0]; position: Position }[] = []
-    await walkFile(segment, descriptors, { from: 0 as Position, to: size as Position }, one => {
-      found.push(one)
-      return true
-    })
+    await walkFile(
+      segment,
+      descriptors,
+      { from: 0 as Position, fromOffset: segment.base, to: size as Position },
+      one => {
+        found.push(one)
+        return true
+      },
+    )
     let kept = empty
     for (const one of found) {
       const bytes = await readBatchAt(segment, descriptors, one)
@@ -186,7 +191,12 @@ class Recovery {
 
   async #load(log: PartitionLog): Promise<void> {
     for (const [segment, found] of this.#found) {
-      for (const batch of found.batches) await this.#loadBatch(log, segment, batch)
+      const lost = [...found.lost]
+      for (const batch of found.batches) {
+        while (lost[0] !== undefined && lost[0].base <= batch.base) this.#lose(segment, lost.shift())
+        await this.#loadBatch(log, segment, batch)
+      }
+      for (const batch of lost) this.#lose(segment, batch)
       if (segment.end !== null && segment.nextOffset < segment.end) this.#hole(segment, segment.end)
     }
     const start = log.logStartOffset
@@ -213,6 +223,12 @@ class Recovery {
     await this.#makeRoom(log)
   }
 
+  /** A batch that is known to be lost: what follows keeps its offsets. */
+  #lose(segment: Segment, lost: FoundSegment['lost'][number] | undefined): void {
+    if (lost === undefined || lost.end <= segment.nextOffset) return
+    this.#hole(segment, lost.end)
+  }
+
   async #makeRoom(log: PartitionLog): Promise<void> {
     try {
       while (this.#store.cache.pressure > loadPressureMax && log.needsFlush) await log.flushNext(flushBytes)
@@ -231,7 +247,7 @@ class Recovery {
 
   /** Whether the open segment may have lost a tail that nobody can measure. */
   #judge(active: Segment, found: FoundSegment | undefined): void {
-    const missedDamage = (found?.damageSeen ?? 0) < this.#store.damage.length
+    const missedDamage = (found?.damageSeen ?? 0) < this.#store.damage
     const isSuspect = active.progress.suspect || missedDamage
     if (!isSuspect) return
     const accepted = this.#store.settings.acceptDataLoss
