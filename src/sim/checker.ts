@@ -137,6 +137,7 @@ export function check(history: readonly HistoryEvent[]): Anomaly[] {
       case 'up':
         around.syncFailed = false
         if (lostPower) for (const oracle of partitions.values()) oracle.powerLost()
+        if (event.acceptsDataLoss === true) for (const oracle of partitions.values()) oracle.lossAccepted()
         lostPower = false
         break
       case 'sync failed':

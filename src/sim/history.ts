@@ -91,7 +91,8 @@ type Happening =
   | { readonly type: 'found latest'; readonly partition: PartitionKey; readonly found: FoundOffset | null }
   | { readonly type: 'clock jumps'; readonly byMs: number }
   | { readonly type: 'down'; readonly how: 'close' | 'kill' | 'power' }
-  | { readonly type: 'up' }
+  /** A process runs. With an operator's word that damage may cost records, their offsets may be given out again. */
+  | { readonly type: 'up'; readonly acceptsDataLoss?: boolean }
   | { readonly type: 'sync failed' }
   /** Bits were flipped: damage may be reported from here on. */
   | { readonly type: 'rot' }

@@ -12,16 +12,20 @@ const dayMs = 86_400_000
 const defaults = brokerConfigs()
 
 export function openEngine(tuning: NodeTuning): OpenNode {
-  return async ({ disk, clock, random, onFailure, onReport }) => {
-    const engine = await Engine.open({ disk, clock, random, compute: inlineCompute }, settingsOf(tuning), {
-      report: onReport,
-      fail: onFailure,
-    })
+  return async ({ disk, clock, random, acceptsDataLoss, onFailure, onReport }) => {
+    const engine = await Engine.open(
+      { disk, clock, random, compute: inlineCompute },
+      settingsOf(tuning, acceptsDataLoss),
+      {
+        report: onReport,
+        fail: onFailure,
+      },
+    )
     return { storage: engine, close: () => engine.close() }
   }
 }
 
-function settingsOf(tuning: NodeTuning): EngineSettings {
+function settingsOf(tuning: NodeTuning, acceptDataLoss: boolean): EngineSettings {
   return {
     log: {
       journal: {
@@ -39,7 +43,7 @@ function settingsOf(tuning: NodeTuning): EngineSettings {
         idleMs: tuning.flushIdleMs,
       },
       openFilesMax: tuning.openFilesMax,
-      acceptDataLoss: false,
+      acceptDataLoss,
     },
     retentionCheckMs: tuning.retentionCheckMs,
     producerIdExpirationMs: dayMs,

@@ -73,6 +73,11 @@ export class PartitionOracle {
     this.#isForgetful ||= this.#rules.relaxed
   }
 
+  /** Damage took the end of the log, and an operator said to go on. */
+  lossAccepted(): void {
+    this.#unsure = true
+  }
+
   // --- sends ---
 
   send(request: number, batch: SentBatch, acks: 0 | 1 | -1, inOrder: boolean): void {

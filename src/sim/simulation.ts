@@ -96,6 +96,7 @@ export class Simulation {
       const refused = (world.counts.get('refused starts') ?? 0) > failures
       const isWell = world.faults.length === 0 && world.files.freeBytes > plentyBytes
       this.#failedStarts = refused && isWell ? this.#failedStarts + 1 : 0
+      // Without its metadata a node that was damaged may refuse to start for good.
       if (this.#failedStarts > 2) {
         if (!world.damaged) world.broken('refuses to start', inFull(world.lastFailure))
         throw new EndOfStory('the node does not start')
@@ -138,6 +139,7 @@ export class Simulation {
   /** Every partition must take a batch again, within its time and by itself. */
   async probe(): Promise<void> {
     const { world, workload } = this
+    workload.setDoors(true)
     for (const partition of [...workload.partitions]) {
       const { process } = world
       if (process === null) return
@@ -150,7 +152,7 @@ export class Simulation {
         result = await this.until(workload.send(this.prng, partition, again, -1, false), probeLimitMs)
       }
       if (!process.alive) return
-      const excused = world.damaged || !workload.partitions.includes(partition)
+      const excused = (world.damaged && !world.acceptsDataLoss) || !workload.partitions.includes(partition)
       if (result !== 'acknowledged' && !excused) {
         world.broken('stuck', `${partition.key} takes no batch ${probeLimitMs} ms after all is well (${result})`)
       }
@@ -199,6 +201,17 @@ export class Simulation {
       await this.verify()
     }
     await this.#checkLeftovers()
+    await this.stop()
+    if (world.damaged) await this.#acceptLoss()
+  }
+
+  /** After damage some partitions may take nothing more; when an operator accepts the loss, all do. */
+  async #acceptLoss(): Promise<void> {
+    const { world } = this
+    world.acceptsDataLoss = true
+    await this.startForSure()
+    await this.probe()
+    await this.verify()
     await this.stop()
   }
 

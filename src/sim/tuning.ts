@@ -68,7 +68,7 @@ function drawTopic(prng: Prng, name: string): TopicPlan {
   const configs = new Map<string, string>()
   const relaxed = prng.chance(0.15)
   const stampsAppendTime = prng.chance(0.15)
-  const retentionMs = prng.chance(0.25) ? prng.pick([300, 3000]) : -1
+  const retentionMs = prng.chance(0.25) ? prng.pick([300, 3000, 7_200_000]) : -1
   const retentionBytes = prng.chance(0.25) ? prng.pick([4000, 40_000]) : -1
   configs.set('segment.bytes', String(prng.pick([1500, 6000, 30_000, 1 << 20])))
   configs.set('retention.ms', String(retentionMs))
@@ -95,7 +95,11 @@ export function drawCrowd(prng: Prng, profile: Profile): Crowd {
     tailReaders: prng.between(0, 3),
     catchUpReaders: prng.between(0, 3),
     admin: prng.chance(0.6)
-      ? { trims: prng.chance(0.5), deletesTopics: prng.chance(0.3), clockJumpsMs: expires ? prng.pick([0, 2000]) : 0 }
+      ? {
+          trims: prng.chance(0.5),
+          deletesTopics: prng.chance(0.3),
+          clockJumpsMs: expires ? prng.pick([0, 2000, 3_600_000]) : 0,
+        }
       : null,
   }
 }

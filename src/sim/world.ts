@@ -28,6 +28,8 @@ export interface NodeParts {
   readonly random: Random
   /** The node cannot go on; its process ends. */
   onFailure(error: Error): void
+  /** An operator has accepted that damage cost records. */
+  readonly acceptsDataLoss: boolean
   /** What a person should hear of. */
   onReport(event: { readonly event: string }): void
 }
@@ -73,8 +75,10 @@ export class World {
   slowness = 1
   descriptorsMax = Number.MAX_SAFE_INTEGER
   splitWrites = 0
-  /** Bits were flipped. */
+  /** Bits were flipped, or files lost. */
   damaged = false
+  /** Nodes are started with the operator's word that damage may cost records. */
+  acceptsDataLoss = false
   /** Why the node said it could not go on, for scenarios that expect it. */
   lastFailure: Error | null = null
   readonly #openNode: OpenNode
@@ -125,6 +129,17 @@ export class World {
     this.record({ type: 'rot' })
   }
 
+  /** A file is gone, or cut to a share of its length. */
+  loseFile(path: string, share: number | null): void {
+    const bytes = this.files.peek(path)
+    this.files.poke(path, bytes.subarray(0, Math.floor(bytes.length * (share ?? 0))))
+    if (share === null) this.files.remove(path)
+    this.damaged = true
+    this.count(share === null ? 'missing files' : 'cut files')
+    this.scheduler.note(share === null ? 'file is lost' : 'file is cut', path, bytes.length, 0)
+    this.record({ type: 'rot' })
+  }
+
   // --- processes ---
 
   /** Starts a process and waits until its node is open. False when it ended before that, for which a fault may be the reason. */
@@ -135,6 +150,7 @@ export class World {
       disk: live.disk,
       clock: this.scheduler.clock(() => live.alive),
       random: { bytes: length => this.#latency.bytes(length) },
+      acceptsDataLoss: this.acceptsDataLoss,
       onFailure: error => this.#nodeFailed(live, error),
       onReport: event => {
         this.count(`report: ${event.event}`)
@@ -155,7 +171,7 @@ export class World {
     const inTime = await this.scheduler.run(openLimitMs, settled)
     if (!inTime) this.broken('stuck', 'the node does not open')
     if (live.node !== null && live.alive) {
-      this.record({ type: 'up' })
+      this.record({ type: 'up', acceptsDataLoss: this.acceptsDataLoss })
       this.count('starts')
       for (const wake of this.#onUp.splice(0)) wake()
       return true

@@ -36,7 +36,7 @@ export async function tell(simulation: Simulation, story: Story): Promise<void> 
     simulation.heal()
     if (world.process !== null) continue
     if (prng.chance(story.powerWhileDown ?? 0)) world.losePowerWhileDown()
-    story.whileDown?.(simulation)
+    if (cycle + 1 < story.cycles) story.whileDown?.(simulation)
   }
   await simulation.finish()
 }

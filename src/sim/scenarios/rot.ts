@@ -1,3 +1,4 @@
+/** Damage: what storage does to bytes behind everybody's back, and people to files. */
 import type { Prng } from '../../base/prng.ts'
 import type { FileNode } from '../file-system.ts'
 import type { Scenario, Simulation } from '../simulation.ts'
@@ -6,16 +7,23 @@ import { tell } from './cycles.ts'
 export const rot: Scenario = {
   name: 'rot',
   title:
-    'Bits flip in files, while the node is down and while it runs: damage is reported, never served and never dropped silently.',
-  run: simulation =>
-    tell(simulation, {
+    'Bits flip in files, while the node is down and while it runs, and files are cut or go missing: damage is reported, never served and never dropped silently.',
+  run: async simulation => {
+    await tell(simulation, {
       cycles: simulation.prng.between(2, 5),
       ends: ['close', 'kill', 'power'],
-      whileDown: story => flipSome(story, 'journal'),
-      weather: story => {
-        story.later(story.prng.between(0, 300), () => flipSome(story, 'topics'))
-      },
-    }),
+      whileDown: damageSome,
+      weather: story => story.later(story.prng.between(0, 300), () => flipSome(story, 'topics')),
+    })
+  },
+}
+
+function damageSome(simulation: Simulation): void {
+  const { world, prng } = simulation
+  const paths = world.files.walk('topics').filter(path => world.files.file(path).size > 0)
+  if (prng.chance(0.7)) flipSome(simulation, 'journal')
+  else if (prng.chance(0.2)) flipSome(simulation, '')
+  else if (paths.length > 0) world.loseFile(prng.pick(paths), prng.chance(0.5) ? null : prng.float())
 }
 
 /** Flips bits of one byte, or two, below a folder. */

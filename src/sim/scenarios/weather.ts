@@ -14,6 +14,16 @@ export function fillDisk(simulation: Simulation): void {
   })
 }
 
+/** The disk is full before the node starts, and has room again while it runs, or only later. */
+export function startFull(simulation: Simulation): void {
+  const { world, prng } = simulation
+  world.count('starts on a full disk')
+  world.files.capacityBytes = world.files.usedBytes + prng.pick([0, 100, 5000])
+  simulation.later(prng.between(10, 1000), () => {
+    world.files.capacityBytes = Number.MAX_SAFE_INTEGER
+  })
+}
+
 /** One sync, of a file or a folder, fails. The node must stop and acknowledge nothing more. */
 export function failOneSync(simulation: Simulation): void {
   const { world, prng } = simulation
@@ -47,5 +57,5 @@ export function slowDown(simulation: Simulation): void {
   const { world, prng } = simulation
   world.count('slow disks')
   if (prng.chance(0.5)) world.slowness = prng.pick([0.1, 5, 20])
-  else world.faults.push(failing(prng, ['sync', 'write', 'read'], { stallMs: prng.pick([50, 400]) }, 0.03))
+  else world.faults.push(failing(prng, ['sync', 'write', 'read'], { stallMs: prng.pick([50, 400, 3000]) }, 0.03))
 }
