@@ -89,6 +89,8 @@ export class SealFile {
       const size = await file.size()
       const footer = await readExactly(file, size - footerBytes, footerBytes, path)
       const position = checkFooter(footer, path)
+      if (!(await readExactly(file, 0, headerBytes, path)).equals(fileHeader()))
+        throw new TidelogError('CORRUPT', `${path} has no valid header`)
       const bytes = await readExactly(file, position, size - footerBytes - position, path)
       if (crc32c(bytes) !== footer.readUInt32BE(16))
         throw new TidelogError('CORRUPT', `${path} does not match its checksum`)
