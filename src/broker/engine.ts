@@ -174,7 +174,7 @@ export class Engine implements Storage, AsyncDisposable {
     const record = this.#metadata.metadata.topics.get(topicId)
     if (record === undefined || record.isDeleting)
       return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: 'deleted meanwhile' }
-    return { error: 'NONE', topic: await this.#openTopic(record) }
+    return { error: 'NONE', topic: await this.#openTopic(record, true) }
   }
 
   async deleteTopic(id: TopicId): Promise<KafkaErrorName> {
@@ -223,7 +223,7 @@ export class Engine implements Storage, AsyncDisposable {
   /** Each start is a new incarnation; the metadata refuses an old copy of the directory. */
   async #register(identity: NodeIdentity): Promise<void> {
     const incarnation = Math.max(identity.confirmed, identity.attempted) + 1
-    await saveIdentity(this.#io.disk, { ...identity, attempted: incarnation })
+    const attempting = await saveIdentity(this.#io.disk, { ...identity, attempted: incarnation })
     const outcome = await this.#metadata.propose({
       do: 'registerNode',
       nodeId: identity.nodeId,
@@ -233,7 +233,7 @@ export class Engine implements Storage, AsyncDisposable {
       incarnation,
     })
     if (!outcome.ok) throw new TidelogError('REFUSED', outcome.message)
-    await saveIdentity(this.#io.disk, { ...identity, confirmed: incarnation, attempted: incarnation })
+    await saveIdentity(this.#io.disk, { ...attempting, confirmed: incarnation })
   }
 
   async #recover(): Promise<void> {
@@ -260,9 +260,10 @@ export class Engine implements Storage, AsyncDisposable {
     await this.#metadata.propose({ do: 'purgeTopic', topicId: record.id })
   }
 
-  async #openTopic(record: TopicRecord): Promise<Topic> {
+  /** `isNew`: just created, so that there is nothing on disk to look for. */
+  async #openTopic(record: TopicRecord, isNew = false): Promise<Topic> {
     const settings = this.#settings.topicSettings(record.configs)
-    const partitions = (await this.#openLogs(record)).map(log => this.#openPartition(log, () => settings))
+    const partitions = (await this.#openLogs(record, isNew)).map(log => this.#openPartition(log, () => settings))
     const topic: OpenTopic = {
       id: record.id,
       name: record.name,
@@ -276,17 +277,17 @@ export class Engine implements Storage, AsyncDisposable {
     return topic
   }
 
-  async #openLogs(record: TopicRecord): Promise<OpenLog[]> {
+  async #openLogs(record: TopicRecord, isNew: boolean): Promise<OpenLog[]> {
     const settings = this.#settings.topicSettings(record.configs)
     const logs: OpenLog[] = []
     for (let from = 0; from < record.partitions.length; from += recoveryConcurrency) {
       const some = record.partitions.slice(from, from + recoveryConcurrency)
-      logs.push(...(await Promise.all(some.map((_, i) => this.#openLog(record, from + i, settings)))))
+      logs.push(...(await Promise.all(some.map((_, i) => this.#openLog(record, from + i, settings, isNew)))))
     }
     return logs
   }
 
-  async #openLog(record: TopicRecord, index: number, settings: TopicSettings): Promise<OpenLog> {
+  async #openLog(record: TopicRecord, index: number, settings: TopicSettings, isNew: boolean): Promise<OpenLog> {
     const partition = record.partitions[index] as TopicRecord['partitions'][number]
     const advanced: { current: () => void } = { current: () => {} }
     const log = await PartitionLog.recover(
@@ -297,6 +298,7 @@ export class Engine implements Storage, AsyncDisposable {
         indexIntervalBytes: () => settings.indexIntervalBytes,
         isRelaxed: () => settings.flush === 'relaxed',
         onAdvance: () => advanced.current(),
+        isNew,
       },
       partition.chain,
       partition.logStartOffset,
@@ -377,9 +379,7 @@ interface OpenLog {
 }
 
 async function makeIdentity(io: EngineIo): Promise<NodeIdentity> {
-  const identity = newIdentity(io.random, nodeIdDefault)
-  await saveIdentity(io.disk, identity)
-  return identity
+  return saveIdentity(io.disk, newIdentity(io.random, nodeIdDefault))
 }
 
 function kafkaError(outcome: Extract<Outcome, { ok: false }>): Exclude<KafkaErrorName, 'NONE'> {

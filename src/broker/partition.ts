@@ -392,7 +392,12 @@ export class Partition implements PartitionStore {
 
   async #deleteSegments(through: SegmentId): Promise<void> {
     if (this.#closed) return
-    const count = this.#log.segments.findIndex(segment => segment.id === through) + 1
+    const isDeleting = new Set(
+      this.#record()
+        ?.chain.filter(one => one.state === 'deleting')
+        .map(one => one.id),
+    )
+    const count = this.#log.segments.findLastIndex(one => isDeleting.has(one.id) && one.id <= through) + 1
     if (count > 0) await this.#log.removeSegments(count)
     for (;;) {
       const record = this.#record()

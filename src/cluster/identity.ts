@@ -3,10 +3,11 @@
  * starts; `attempted` is stored before the node registers with it and `confirmed` afterwards, so that a crash between the two
  * locks nobody out, while an old copy of the directory is recognised.
  */
+import { TidelogError } from '../base/errors.ts'
 import type { NodeId, TopicId } from '../base/ids.ts'
 import type { Disk } from '../io/disk.ts'
 import type { Random } from '../io/random.ts'
-import { loadWhole, saveWhole } from '../log/whole-file.ts'
+import { decodeWhole, encodeWhole, readWholeFile, replaceFile, syncFile } from '../log/whole-file.ts'
 import { onDisk } from '../wire/on-disk.ts'
 import { type Body, int32, int64, message, uuid } from '../wire/schema.ts'
 
@@ -14,23 +15,54 @@ const identityTable = message({
   name: 'Identity',
   ...onDisk,
   versions: [0, 0],
-  body: { clusterId: uuid, nodeId: int32, diskId: uuid, confirmed: int64, attempted: int64 },
+  body: {
+    /** Rises with every save; of the two copies the newer counts. */
+    generation: int64,
+    clusterId: uuid,
+    nodeId: int32,
+    diskId: uuid,
+    confirmed: int64,
+    attempted: int64,
+  },
 })
 
 export type NodeIdentity = Body<typeof identityTable>
 
 const path = 'identity'
+const slotBytes = 512
 
+/** Null at the first start. */
 export async function loadIdentity(disk: Disk): Promise<NodeIdentity | null> {
-  return loadWhole(disk, path, identityTable)
+  const bytes = await readWholeFile(disk, path)
+  if (bytes === null) return null
+  const copies = [0, 1].map(slot => loadSlot(bytes, slot))
+  let newest: NodeIdentity | null = null
+  for (const copy of copies) {
+    if (!(copy instanceof TidelogError) && copy.generation > (newest?.generation ?? -1)) newest = copy
+  }
+  if (newest === null) throw copies[0]
+  return newest
 }
 
-export async function saveIdentity(disk: Disk, identity: NodeIdentity): Promise<void> {
-  await saveWhole(disk, path, identityTable, identity)
+/**
+ * Saves over the older of the two copies. Nothing is allocated, so that a node starts on a full disk; a copy is a sector, and
+ * the other one is whole whatever becomes of this.
+ */
+export async function saveIdentity(disk: Disk, identity: NodeIdentity): Promise<NodeIdentity> {
+  const saved = { ...identity, generation: identity.generation + 1 }
+  const slot = encodeSlot(saved)
+  if ((await readWholeFile(disk, path)) === null) await replaceFile(disk, path, [slot, slot])
+  else {
+    const file = await disk.open(path, 'write')
+    await file.write([slot], (saved.generation % 2) * slotBytes)
+    await syncFile(file, path)
+    await file.close()
+  }
+  return saved
 }
 
 export function newIdentity(random: Random, nodeId: NodeId): NodeIdentity {
-  return { clusterId: randomId(random), nodeId, diskId: randomId(random), confirmed: 0, attempted: 0 }
+  return { generation: 0, clusterId: randomId(random), nodeId, diskId: randomId(random), confirmed: 0, attempted: 0 }
 }
 
 /** 128 random bits; never all zeros, which stands for none. */
@@ -38,4 +70,23 @@ export function randomId(random: Random): TopicId {
   const bytes = random.bytes(16)
   bytes[0] = (bytes[0] as number) | 1
   return bytes.toString('hex') as TopicId
+}
+
+function encodeSlot(identity: NodeIdentity): Buffer {
+  const slot = Buffer.alloc(slotBytes)
+  let at = 2
+  for (const chunk of encodeWhole(identityTable, identity)) at += chunk.copy(slot, at)
+  slot.writeUInt16BE(at - 2, 0)
+  return slot
+}
+
+function loadSlot(bytes: Buffer, slot: number): NodeIdentity | TidelogError {
+  const from = slot * slotBytes
+  try {
+    const length = bytes.length < from + slotBytes ? 0 : bytes.readUInt16BE(from)
+    return decodeWhole(bytes.subarray(from + 2, from + 2 + length), path, identityTable)
+  } catch (error) {
+    if (error instanceof TidelogError) return error
+    throw error
+  }
 }

@@ -8,12 +8,13 @@
  * Bound: all files together stay within `bytesMax`. At the bound, or on a full disk, batches wait; one spare is kept for what
  * must go through even then (Raft's entries, checkpoints, marks).
  */
-import { isDiskFull, isPassing, TidelogError } from '../base/errors.ts'
+import { isDiskFull, isPassing } from '../base/errors.ts'
 import { invariant } from '../base/invariant.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { Disk, DiskFile } from '../io/disk.ts'
 import type { Random } from '../io/random.ts'
 import { encodeFileHeader, sectorBytes, toSector, unusedFileSeq } from './journal-format.ts'
+import { syncFile, syncFolder } from './whole-file.ts'
 
 export const journalFolder = 'journal'
 
@@ -130,6 +131,7 @@ export class JournalFiles {
   /** Makes the first file of a new journal and its spare. On a full disk a journal that exists starts without a spare. */
   async start(): Promise<void> {
     const wanted = this.#live.length === 0 ? spareTarget : 1
+    await this.#dropExcess()
     try {
       while (this.#spares.length < wanted) this.#spares.push(await this.#create(this.#settings.firstFileBytes))
     } catch (error) {
@@ -246,24 +248,27 @@ export class JournalFiles {
       for (let at = 0; at < bytes; at += zeros.length) {
         await file.write([zeros.subarray(0, Math.min(zeros.length, bytes - at))], at)
       }
+      await syncFile(file, name)
+      await file.write([this.#header(unusedFileSeq, bytes, 0)], 0)
     } catch (error) {
-      await file.close().catch(() => {})
+      if (!isPassing(error)) throw error
+      await file.close()
       await this.#disk.remove(name).catch(() => {})
       throw error
     }
-    try {
-      await file.sync()
-      await file.write([this.#header(unusedFileSeq, bytes, 0)], 0)
-      await file.sync()
-      await this.#disk.syncDirectory(journalFolder)
-    } catch (error) {
-      throw new TidelogError('DISK_FAILED', `cannot sync a new journal file ${name}`, error)
-    }
+    await syncFile(file, name)
+    await syncFolder(this.#disk, journalFolder)
     this.#bytes += bytes
     return { name, bytes, file }
   }
 
-  async #discard(file: JournalFile): Promise<void> {
+  /** A power loss brings back files that were removed before it. */
+  async #dropExcess(): Promise<void> {
+    const isExcess = () => this.#spares.length > spareMax || this.#bytes > this.#settings.bytesMax
+    while (this.#spares.length > spareTarget && isExcess()) await this.#discard(this.#spares.pop() as Spare)
+  }
+
+  async #discard(file: Spare): Promise<void> {
     this.#bytes -= file.bytes
     await file.file.close()
     await this.#disk.remove(file.name)

@@ -238,6 +238,7 @@ export class LogStore {
     const { disk } = this.io
     await disk.makeDirectory(journalFolder)
     await disk.makeDirectory(topicsFolder)
+    for (const name of await disk.list('.')) if (name.endsWith('.tmp')) await disk.remove(name)
     await syncFolder(disk, '.')
     const { number, table } = await loadCheckpointTable(disk)
     this.#tableNumber = number

@@ -34,6 +34,8 @@ export interface PartitionLogOptions {
   readonly isRelaxed: () => boolean
   /** The high watermark has risen. */
   readonly onAdvance: () => void
+  /** Created just now: nothing of it is on disk yet. */
+  readonly isNew?: boolean
 }
 
 export interface ReadRequest {

@@ -57,7 +57,7 @@ class Recovery {
   }
 
   async run(): Promise<RecoveredPartition> {
-    const names = new Set(await this.#store.io.disk.list(this.#folder))
+    const names = new Set(this.#options.isNew === true ? [] : await this.#listFolder())
     const hasSeal = (record: SegmentRecord) => record.end !== null && names.has(this.#name(record, 'seal'))
     const flushedCount = this.#chain.findLastIndex(hasSeal) + 1
     for (const record of this.#chain.slice(0, flushedCount)) this.#takeFlushed(record)
@@ -69,6 +69,14 @@ class Recovery {
       producers: new Producers(this.#flushedProducers.all()),
       load: log => this.#load(log),
     }
+  }
+
+  /** The files' names; what a replacement that was cut off left is removed. */
+  async #listFolder(): Promise<string[]> {
+    const { disk } = this.#store.io
+    const names = await disk.list(this.#folder)
+    for (const name of names) if (name.endsWith('.seal.tmp')) await disk.remove(`${this.#folder}/${name}`)
+    return names
   }
 
   #name(record: SegmentRecord, ending: string): string {

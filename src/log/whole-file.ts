@@ -5,8 +5,8 @@
  * Replacing is atomic: a temporary file is written, synced and renamed, and the folder is synced.
  */
 import { crc32c } from '../base/crc32c.ts'
-import { TidelogError } from '../base/errors.ts'
-import type { Disk } from '../io/disk.ts'
+import { isPassing, TidelogError } from '../base/errors.ts'
+import type { Disk, DiskFile } from '../io/disk.ts'
 import { decodeRecord, encodeRecord } from '../wire/on-disk.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import { type Body, type Draft, isFlexible, type Message } from '../wire/schema.ts'
@@ -32,6 +32,11 @@ export function decodeSound<M extends Message>(
 
 /** Writes `path` so that after a crash either the old content or the new is there, whole. */
 export async function saveWhole<M extends Message>(disk: Disk, path: string, table: M, value: Draft<M>): Promise<void> {
+  await replaceFile(disk, path, encodeWhole(table, value))
+}
+
+/** Header and body, as they lie in the file. */
+export function encodeWhole<M extends Message>(table: M, value: Draft<M>): Buffer[] {
   const body = encodeRecord(table, value)
   const header = Buffer.alloc(headerBytes)
   magic.copy(header, 0)
@@ -39,13 +44,17 @@ export async function saveWhole<M extends Message>(disk: Disk, path: string, tab
   header.writeUInt16BE(table.versions[1], 16)
   header.writeUInt32BE(body.length, 20)
   header.writeUInt32BE(crc32c(body, crc32c(header.subarray(0, 24))), 24)
-  await replaceFile(disk, path, [header, body])
+  return [header, body]
 }
 
 /** Null when there is no such file. */
 export async function loadWhole<M extends Message>(disk: Disk, path: string, table: M): Promise<Body<M> | null> {
   const bytes = await readWholeFile(disk, path)
-  if (bytes === null) return null
+  return bytes === null ? null : decodeWhole(bytes, path, table)
+}
+
+/** Reads what `encodeWhole` made; `path` is for the error's text. */
+export function decodeWhole<M extends Message>(bytes: Buffer, path: string, table: M): Body<M> {
   if (bytes.length < headerBytes || !bytes.subarray(0, 8).equals(magic)) {
     throw new TidelogError('CORRUPT', `${path} is not a file of tidelog`)
   }
@@ -73,7 +82,7 @@ export async function replaceFile(disk: Disk, path: string, chunks: readonly Buf
     await writeNew(disk, temporary, chunks)
     await disk.rename(temporary, path)
   } catch (error) {
-    await disk.remove(temporary).catch(() => {})
+    if (isPassing(error)) await disk.remove(temporary).catch(() => {})
     throw error
   }
   await syncFolder(disk, folderOf(path))
@@ -83,13 +92,20 @@ async function writeNew(disk: Disk, path: string, chunks: readonly Buffer[]): Pr
   const file = await disk.open(path, 'create')
   try {
     await file.write(chunks, 0)
-    try {
-      await file.sync()
-    } catch (error) {
-      throw new TidelogError('DISK_FAILED', `the sync of ${path} failed`, error)
-    }
-  } finally {
+  } catch (error) {
     await file.close()
+    throw error
+  }
+  // After a failed sync the node stops at once: nothing is waited for, not even a close.
+  await syncFile(file, path)
+  await file.close()
+}
+
+export async function syncFile(file: DiskFile, path: string): Promise<void> {
+  try {
+    await file.sync()
+  } catch (error) {
+    throw new TidelogError('DISK_FAILED', `the sync of ${path} failed`, error)
   }
 }
 
@@ -107,7 +123,7 @@ export function folderOf(path: string): string {
   return slash < 0 ? '.' : path.slice(0, slash)
 }
 
-async function readWholeFile(disk: Disk, path: string): Promise<Buffer | null> {
+export async function readWholeFile(disk: Disk, path: string): Promise<Buffer | null> {
   const name = path.slice(path.lastIndexOf('/') + 1)
   if (!(await disk.list(folderOf(path))).includes(name)) return null
   const file = await disk.open(path, 'read')
