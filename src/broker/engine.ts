@@ -223,12 +223,16 @@ export class Engine implements Storage, AsyncDisposable {
   /** Each start is a new incarnation; the metadata refuses an old copy of the directory. */
   async #register(identity: NodeIdentity): Promise<void> {
     const incarnation = Math.max(identity.confirmed, identity.attempted) + 1
-    const attempting = await saveIdentity(this.#io.disk, { ...identity, attempted: incarnation })
+    const recorded = this.#metadata.metadata.nodes.get(this.nodeId)?.incarnation ?? 0
+    // The start before may have ended after its registration and before it was noted. It is noted now, before a further
+    // attempt takes its place: else two starts cut off like that would lock the node out.
+    const confirmed = recorded === identity.attempted ? identity.attempted : identity.confirmed
+    const attempting = await saveIdentity(this.#io.disk, { ...identity, confirmed, attempted: incarnation })
     const outcome = await this.#metadata.propose({
       do: 'registerNode',
       nodeId: identity.nodeId,
       diskId: identity.diskId,
-      confirmed: identity.confirmed,
+      confirmed,
       attempted: identity.attempted,
       incarnation,
     })

@@ -398,7 +398,7 @@ export class Partition implements PartitionStore {
         .map(one => one.id),
     )
     const count = this.#log.segments.findLastIndex(one => isDeleting.has(one.id) && one.id <= through) + 1
-    if (count > 0) await this.#log.removeSegments(count)
+    await this.#log.removeSegments(count)
     for (;;) {
       const record = this.#record()
       if (record === undefined || this.#closed) return

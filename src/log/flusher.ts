@@ -100,10 +100,11 @@ export class Flusher {
     }
     this.#running = this.#run().finally(() => {
       this.#running = null
-      if (this.#again) {
-        this.#again = false
-        this.kick()
-      } else if (this.#dirty.size > 0) this.#schedule(this.#blocked ? retryMs : tickMs)
+      const again = this.#again
+      this.#again = false
+      if (this.#blocked) this.#schedule(retryMs)
+      else if (again) this.kick()
+      else if (this.#dirty.size > 0) this.#schedule(tickMs)
     })
   }
 
@@ -146,8 +147,9 @@ export class Flusher {
   }
 
   async #flushOne(log: PartitionLog): Promise<void> {
-    await log.flushNext(this.#settings.runBytesMax)
-    if (log.needsFlush) this.#dirty.set(log, this.#clock.monotonicMs())
+    const didSomething = await log.flushNext(this.#settings.runBytesMax)
+    // What made no progress is not picked again until something changes there.
+    if (didSomething && log.needsFlush) this.#dirty.set(log, this.#clock.monotonicMs())
     else this.#dirty.delete(log)
   }
 

@@ -23,7 +23,7 @@ import { recoverPartition } from './recovery.ts'
 import { writeSealFile } from './seal-file.ts'
 import { type BatchOwner, CachedBatch, Segment, type SegmentRecord } from './segment.ts'
 import type { IndexPoint } from './segment-index.ts'
-import { syncFolder } from './whole-file.ts'
+import { syncFolder, syncFolderIfThere } from './whole-file.ts'
 
 export interface PartitionLogOptions {
   readonly store: LogStore
@@ -311,7 +311,8 @@ export class PartitionLog implements BatchOwner {
         await disk.remove(path)
       }
     }
-    if ((await disk.list(this.folder)).length > 0) await syncFolder(disk, this.folder)
+    // Also where nothing was left to remove: another process may have ended between its removals and this.
+    await syncFolderIfThere(disk, this.folder)
   }
 
   /** The topic is gone: every file goes. Appends that were in flight are never acknowledged. */
@@ -354,10 +355,13 @@ export class PartitionLog implements BatchOwner {
     return file !== undefined && this.oldestJournalFile() === file
   }
 
-  /** Flushes the next run, in order of offsets, and seals a segment that is complete. Rejects with what the disk says. */
-  async flushNext(bytesMax: number): Promise<void> {
+  /**
+   * Flushes the next run, in order of offsets, and seals a segment that is complete. Resolves to whether there was anything
+   * to do; rejects with what the disk says.
+   */
+  async flushNext(bytesMax: number): Promise<boolean> {
     const segment = this.#firstUnflushed()
-    if (segment === null || this.#removed) return
+    if (segment === null || this.#removed) return false
     // Counts as a reader, so that the files are not removed under it.
     segment.readers++
     try {
@@ -365,7 +369,9 @@ export class PartitionLog implements BatchOwner {
       if (run.length > 0) await this.#flushRun(segment, run)
       else if (segment.unflushedBytes === 0 && segment.progress.flushedEnd < segment.durableEnd) segment.skipToDurable()
       const isComplete = segment.end !== null && segment.progress.flushedEnd === segment.end
-      if (isComplete && !segment.isDropped) await this.#seal(segment)
+      const mustSeal = isComplete && !segment.isDropped
+      if (mustSeal) await this.#seal(segment)
+      return run.length > 0 || mustSeal
     } finally {
       this.#unread(segment)
     }

@@ -34,9 +34,6 @@ export interface SegmentReadRequest {
 const nothing: SegmentRead = { error: 'NONE', records: emptyRope }
 const corrupt: SegmentRead = { error: 'CORRUPT_MESSAGE', records: emptyRope }
 const windowBytesMin = 64 * 1024
-/** How far a sound batch is looked for behind a damaged header: further than the largest ordinary batch. */
-const resyncBytesMax = 8 << 20
-const resyncStepBytes = 64 * 1024
 const windowBytesMax = 4 << 20
 
 export function readSegment(
@@ -131,37 +128,15 @@ async function seek(
     if (bytes === null) return null
     const header = readBatchHeader(bytes)
     if (!isPlausible(header, end - at) || !sound.takes(header)) {
-      const next = await resync(window, (at + 1) as Position, end, sound)
+      // One flipped length must not hide the rest of the segment. Only a border that the index knows is trusted: a message
+      // may carry bytes that look like a batch.
+      const next = await sound.nextKnownBorder(at)
       if (next === null) return null
       at = next
       continue
     }
     if (satisfies(header)) return { header, position: at }
     at = (at + header.bytes) as Position
-  }
-  return null
-}
-
-/**
- * Finds the next sound batch behind a header that makes no sense, so that one flipped length does not hide the rest of a
- * segment. Returns its position; what lies between is lost, and reads there say so.
- */
-async function resync(window: ReadWindow, from: Position, end: Position, sound: Continuity): Promise<Position | null> {
-  const stop = Math.min(end, from + resyncBytesMax)
-  for (let start = from as number; start + batchHeaderBytes <= stop; ) {
-    const bytes = await window.load(start, Math.min(resyncStepBytes, stop - start))
-    if (bytes === null) return null
-    for (let i = 0; i + batchHeaderBytes <= bytes.length; i++) {
-      if (bytes[i + 16] !== 2) continue
-      const header = readBatchHeader(bytes, i)
-      const at = (start + i) as Position
-      if (!isPlausible(header, end - at) || !sound.mayResumeAt(header)) continue
-      const batch = await window.load(at, header.bytes)
-      if (batch === null || !batchCrcMatches(ropeOf(batch), header)) continue
-      sound.resumeAt(header)
-      return at
-    }
-    start += Math.max(bytes.length - batchHeaderBytes + 1, 1)
   }
   return null
 }
@@ -218,14 +193,12 @@ class Continuity {
     return true
   }
 
-  /** Whether a batch found behind damage can be one of this segment's. */
-  mayResumeAt(header: BatchHeader): boolean {
-    const { leaderEpoch, nextOffset } = this.#segment
-    return header.leaderEpoch === leaderEpoch && header.baseOffset > this.#expected && endOf(header) <= nextOffset
-  }
-
-  resumeAt(header: BatchHeader): void {
-    this.#expected = header.baseOffset
+  /** The next border behind a position that the index knows; what is expected next is what it says. */
+  async nextKnownBorder(position: Position): Promise<Position | null> {
+    const point = await this.#segment.pointBehind(position)
+    if (point === null) return null
+    this.#expected = point.offset
+    return point.position
   }
 }
 

@@ -239,7 +239,7 @@ class Recovery {
 
   async #makeRoom(log: PartitionLog): Promise<void> {
     try {
-      while (this.#store.cache.pressure > loadPressureMax && log.needsFlush) await log.flushNext(flushBytes)
+      while (this.#store.cache.pressure > loadPressureMax && (await log.flushNext(flushBytes)));
     } catch (error) {
       // A full disk: what waits for it was within the bound before the restart, so it fits.
       if (this.#store.cache.pressure > 1) throw error

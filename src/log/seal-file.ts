@@ -109,6 +109,14 @@ export class SealFile {
     return this.#lastWhere(point => point.maxTimestampBefore < timestampMs)
   }
 
+  /** The first point behind a position. */
+  async behind(position: Position): Promise<IndexPoint | null> {
+    const isBehind = (point: { position: number }) => point.position > position
+    const index = this.body.pages.findLastIndex(page => !isBehind(page))
+    const inPage = (await this.#page(Math.max(index, 0))).find(isBehind)
+    return inPage ?? (index + 1 < this.body.pages.length ? (await this.#page(index + 1)).find(isBehind) : null) ?? null
+  }
+
   async #lastWhere(holds: (point: { offset: number; maxTimestampBefore: number }) => boolean): Promise<IndexPoint> {
     const index = this.body.pages.findLastIndex(holds)
     const points = await this.#page(Math.max(index, 0))

@@ -55,6 +55,11 @@ export class SegmentIndex {
     return this.#lastWhere(point => point.maxTimestampBefore < timestampMs)
   }
 
+  /** The first point behind a position. */
+  behind(position: Position): IndexPoint | null {
+    return this.#points.find(point => point.position > position) ?? null
+  }
+
   /** Stretches longer than `bytes` between points, up to `end`. */
   gaps(bytes: number, end: Position): { from: IndexPoint; to: Position }[] {
     return this.#points

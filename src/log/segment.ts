@@ -339,6 +339,11 @@ export class Segment {
     return this.#index?.beforeTime(timestampMs) ?? (await this.seal()).beforeTime(timestampMs)
   }
 
+  /** The first index point behind a position. */
+  async pointBehind(position: Position): Promise<IndexPoint | null> {
+    return this.#index === null ? (await this.seal()).behind(position) : this.#index.behind(position)
+  }
+
   /** The seal file, opened at the first use. */
   async seal(): Promise<SealFile> {
     invariant(this.isFlushed, 'only a flushed segment has a seal file')

@@ -5,7 +5,7 @@
  * Replacing is atomic: a temporary file is written, synced and renamed, and the folder is synced.
  */
 import { crc32c } from '../base/crc32c.ts'
-import { isPassing, TidelogError } from '../base/errors.ts'
+import { isPassing, systemCode, TidelogError } from '../base/errors.ts'
 import type { Disk, DiskFile } from '../io/disk.ts'
 import { decodeRecord, encodeRecord } from '../wire/on-disk.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
@@ -114,7 +114,18 @@ export async function syncFolder(disk: Disk, path: string): Promise<void> {
   try {
     await disk.syncDirectory(path)
   } catch (error) {
+    if (systemCode(error) === 'EMFILE' || systemCode(error) === 'ENFILE') throw error
     throw new TidelogError('DISK_FAILED', `the sync of the folder ${path} failed`, error)
+  }
+}
+
+/** The same for a folder that may never have been made. */
+export async function syncFolderIfThere(disk: Disk, path: string): Promise<void> {
+  try {
+    await syncFolder(disk, path)
+  } catch (error) {
+    const cause = error instanceof TidelogError ? error.cause : error
+    if (systemCode(cause) !== 'ENOENT') throw error
   }
 }
 
