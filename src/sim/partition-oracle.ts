@@ -275,14 +275,10 @@ export class PartitionOracle {
     this.#observe({ highWatermark, logStartOffset }, this.reading(0))
   }
 
-  /** What went must have been trimmed, or have been old enough, or more than the partition may hold. */
+  /** What went must have been trimmed, or have been old enough, or have had enough behind it. */
   #checkDeletion(logStartOffset: number): void {
-    if (logStartOffset <= this.#trimmedBelow) return
-    const kept = this.#bytesFrom(logStartOffset)
-    const tooMany = this.#rules.retentionBytes >= 0 && kept >= this.#rules.retentionBytes
-    if (tooMany) return
-    const deadlineMs =
-      this.#rules.retentionMs < 0 ? Number.NEGATIVE_INFINITY : this.#around.maxWallMs - this.#rules.retentionMs
+    const { retentionMs, retentionBytes, stampsAppendTime } = this.#rules
+    const deadlineMs = retentionMs < 0 ? Number.NEGATIVE_INFINITY : this.#around.maxWallMs - retentionMs
     for (let offset = Math.max(this.#logStartOffset, this.#trimmedBelow); offset < logStartOffset; ) {
       const owner = this.#owners.get(offset)
       const sent = owner === undefined ? undefined : this.#sent.get(owner.fingerprint)
@@ -290,15 +286,15 @@ export class PartitionOracle {
         offset += 1
         continue
       }
-      const timestampMs = Math.max(...sent.batch.timestampsMs)
-      if (timestampMs > deadlineMs && !this.#rules.stampsAppendTime) {
-        this.#report(
-          'early deletion',
-          `the log starts at ${logStartOffset} with ${kept} bytes, but batch ${sent.batch.id} at ${owner.base} was not due`,
-        )
+      const end = owner.base + sent.batch.timestampsMs.length
+      const isOld = stampsAppendTime || Math.max(...sent.batch.timestampsMs) <= deadlineMs
+      const isTooMuch = retentionBytes >= 0 && this.#bytesFrom(end) >= retentionBytes
+      if (!isOld && !isTooMuch) {
+        const what = `the log starts at ${logStartOffset}, but batch ${sent.batch.id} at ${owner.base} was not due`
+        this.#report('early deletion', what)
         return
       }
-      offset = owner.base + sent.batch.timestampsMs.length
+      offset = end
     }
   }
 
@@ -362,7 +358,8 @@ export class PartitionOracle {
       else if (epoch < before.producer.epoch) {
         this.#report('zombie write', `producer ${id} wrote at ${stored.base} with epoch ${epoch} behind a newer one`)
       } else if (epoch > before.producer.epoch) {
-        if (sequence !== 0) this.#report('out of order', `epoch ${epoch} of producer ${id} begins with ${sequence}`)
+        if (sequence !== 0 && damaged.length === 0)
+          this.#report('out of order', `epoch ${epoch} of producer ${id} begins with ${sequence}`)
       } else if (sequence !== expected && damaged.length === 0) {
         const ahead = (sequence - expected + sequenceCount) % sequenceCount
         this.#report(

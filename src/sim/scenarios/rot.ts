@@ -45,5 +45,7 @@ function pickPosition(prng: Prng, file: FileNode): number | null {
   const spans = file.synced.slice(0, -2).filter(span => span.from < Math.min(span.to, file.size))
   if (spans.length === 0) return null
   const { from, to } = prng.pick(spans)
-  return prng.between(from, Math.min(to, file.size))
+  const position = prng.between(from, Math.min(to, file.size))
+  const isNew = file.synced.slice(-2).some(span => position >= span.from && position < span.to)
+  return isNew ? null : position
 }
