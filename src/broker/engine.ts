@@ -93,7 +93,8 @@ export class Engine implements Storage, AsyncDisposable {
   #sorted: readonly Topic[] | null = null
   #tickTimer: Timer | null = null
   #ticking: Promise<void> | null = null
-  #purges = new Set<Promise<void>>()
+  readonly #purges = new Set<Promise<void>>()
+  readonly #purgeTimers = new Set<Timer>()
   #closing: Promise<void> | null = null
   #failed = false
 
@@ -214,6 +215,7 @@ export class Engine implements Storage, AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#tickTimer?.cancel()
+    for (const timer of this.#purgeTimers) timer.cancel()
     await this.#ticking
     for (const topic of this.#topics.values()) for (const partition of topic.partitions) partition.close()
     await this.#store.close()
@@ -331,8 +333,8 @@ export class Engine implements Storage, AsyncDisposable {
       for (const log of logs) await log.remove()
       await this.#metadata.propose({ do: 'purgeTopic', topicId: id })
     }
-    this.#io.clock.setTimer(delayMs, () => {
-      if (this.#closing !== null) return
+    const timer = this.#io.clock.setTimer(delayMs, () => {
+      this.#purgeTimers.delete(timer)
       const running = purge().catch(error => {
         if (!isPassing(error)) this.#fail(error)
         else if (this.#closing === null) this.#purgeLater(id, logs, purgeRetryMs)
@@ -340,6 +342,7 @@ export class Engine implements Storage, AsyncDisposable {
       this.#purges.add(running)
       void running.finally(() => this.#purges.delete(running))
     })
+    this.#purgeTimers.add(timer)
   }
 
   #scheduleTick(): void {

@@ -182,7 +182,8 @@ export class JournalFiles {
     const freed = this.#live.splice(0, count)
     for (const file of freed) {
       invariant(file.pins === 0, 'no file is freed while an entry in it is needed')
-      const keep = file.bytes === this.#settings.fileBytes && this.#spares.length < spareMax
+      const isNeeded = this.#spares.length < spareTarget || this.#bytes <= this.#settings.bytesMax
+      const keep = file.bytes === this.#settings.fileBytes && this.#spares.length < spareMax && isNeeded
       if (keep) this.#spares.push({ name: file.name, bytes: file.bytes, file: file.file })
       else await this.#discard(file)
     }
