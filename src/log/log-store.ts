@@ -344,7 +344,7 @@ export class LogStore {
     if (this.journal.stalled) return true
     let bytes = 0
     for (const file of this.files.live) bytes += file.bytes
-    return bytes > this.settings.journal.bytesMax * longJournalShare && this.files.live.length > trimFilesMin
+    return bytes > this.settings.journal.bytesMax * longJournalShare && this.files.live.length > 1
   }
 
   /** Frees journal files at the old end, once a table that does without them is durable. */

@@ -62,7 +62,9 @@ function readCached(segment: Segment, request: SegmentReadRequest): SegmentRead 
 }
 
 async function readFile(segment: Segment, descriptors: Descriptors, request: SegmentReadRequest): Promise<SegmentRead> {
+  if (limitBeforeHoles(segment, request) === null) return corrupt
   const point = await segment.pointAtOffset(request.from)
+  // The look-up may have read the seal file, which knows of more holes.
   const limit = limitBeforeHoles(segment, request)
   if (limit === null) return corrupt
   const end = segment.progress.flushedBytes

@@ -60,7 +60,7 @@ class Recovery {
     const names = new Set(this.#options.isNew === true ? [] : await this.#listFolder())
     const hasSeal = (record: SegmentRecord) => record.end !== null && names.has(this.#name(record, 'seal'))
     const flushedCount = this.#chain.findLastIndex(hasSeal) + 1
-    for (const record of this.#chain.slice(0, flushedCount)) this.#takeFlushed(record)
+    for (const record of this.#chain.slice(0, flushedCount)) this.#takeFlushed(record, names)
     await this.#takeProducersOfSeal()
     for (const record of this.#chain.slice(flushedCount)) await this.#takeUnflushed(record, names)
     return {
@@ -87,10 +87,16 @@ class Recovery {
     return segmentPath(this.#folder, record)
   }
 
-  #takeFlushed(record: SegmentRecord): void {
+  #takeFlushed(record: SegmentRecord, names: ReadonlySet<string>): void {
     this.#store.discardFound(record.id)
     const { descriptors } = this.#store
-    this.#segments.push(Segment.flushed({ record, path: this.#path(record), descriptors, seal: null }))
+    const segment = Segment.flushed({ record, path: this.#path(record), descriptors, seal: null })
+    this.#segments.push(segment)
+    if (record.state === 'deleting' || record.end === null) return
+    if (!names.has(this.#name(record, 'log'))) this.#hole(segment, record.end, record.base)
+    else if (!names.has(this.#name(record, 'seal'))) {
+      this.#report(`${segment.sealPath} is missing; its index is made anew when it is needed`)
+    }
   }
 
   /** Producers as of the last sealed segment. */
@@ -246,11 +252,9 @@ class Recovery {
     }
   }
 
-  #hole(segment: Segment, to: Offset): void {
-    this.#report(
-      `offsets ${segment.nextOffset} to ${to - 1} of ${segment.logPath} are lost; reads there answer CORRUPT_MESSAGE`,
-    )
-    segment.noteHole({ from: segment.nextOffset, to })
+  #hole(segment: Segment, to: Offset, from = segment.nextOffset): void {
+    this.#report(`offsets ${from} to ${to - 1} of ${segment.logPath} are lost; reads there answer CORRUPT_MESSAGE`)
+    segment.noteHole({ from, to })
   }
 
   /** Whether the open segment may have lost a tail that nobody can measure. */

@@ -10,6 +10,7 @@
  * longer matters to it).
  */
 import { crc32c } from '../base/crc32c.ts'
+import { systemCode, TidelogError } from '../base/errors.ts'
 import type { LeaderEpoch, Offset, Position, SegmentId } from '../base/ids.ts'
 import { invariant } from '../base/invariant.ts'
 import { peekRope, type Rope } from '../base/rope.ts'
@@ -20,6 +21,7 @@ import type { JournalEntry } from './journal.ts'
 import type { JournalFile } from './journal-files.ts'
 import { entryKinds } from './journal-format.ts'
 import type { CachedBytes, Evictable } from './log-cache.ts'
+import { walkFile } from './read.ts'
 import { SealFile } from './seal-file.ts'
 import { type IndexPoint, SegmentIndex } from './segment-index.ts'
 
@@ -102,6 +104,8 @@ export class CachedBatch implements JournalEntry, Evictable {
 }
 
 const none = -1 as Offset
+/** Of an index that replaces a lost one. */
+const indexAnewIntervalBytes = 4096
 
 export class Segment {
   readonly id: SegmentId
@@ -134,6 +138,8 @@ export class Segment {
   onUnread: (() => void) | null = null
   #index: SegmentIndex | null
   #seal: Promise<SealFile> | null = null
+  /** What the seal file sums up is known: read from there, or written there by this process. */
+  #knowsSummary = false
   #batches: CachedBatch[] = []
   #batchesFrom = 0
   /** How many of the batches in memory are in the file. */
@@ -332,16 +338,44 @@ export class Segment {
   }
 
   async pointAtOffset(offset: Offset): Promise<IndexPoint> {
-    return this.#index?.atOffset(offset) ?? (await this.seal()).atOffset(offset)
+    return (await this.#lookup()).atOffset(offset)
   }
 
   async pointBeforeTime(timestampMs: number): Promise<IndexPoint> {
-    return this.#index?.beforeTime(timestampMs) ?? (await this.seal()).beforeTime(timestampMs)
+    return (await this.#lookup()).beforeTime(timestampMs)
   }
 
   /** The first index point behind a position. */
   async pointBehind(position: Position): Promise<IndexPoint | null> {
-    return this.#index === null ? (await this.seal()).behind(position) : this.#index.behind(position)
+    return (await this.#lookup()).behind(position)
+  }
+
+  /** The index in memory, else the seal file; where that is lost, an index made anew out of the segment file. */
+  async #lookup(): Promise<SegmentIndex | SealFile> {
+    if (this.#index !== null) return this.#index
+    try {
+      return await this.seal()
+    } catch (error) {
+      const isLost = systemCode(error) === 'ENOENT' || (error instanceof TidelogError && error.code === 'CORRUPT')
+      if (!isLost) throw error
+      this.#index ??= await this.#indexAnew()
+      return this.#index
+    }
+  }
+
+  async #indexAnew(): Promise<SegmentIndex> {
+    const index = new SegmentIndex(this.base, indexAnewIntervalBytes)
+    // Look-ups of the walk itself begin at the origin.
+    this.#index = new SegmentIndex(this.base, indexAnewIntervalBytes)
+    let maxTimestampBefore = -1
+    const range = { from: 0 as Position, fromOffset: this.base, to: this.progress.flushedBytes }
+    await walkFile(this, this.#descriptors, range, ({ header, position }) => {
+      index.note({ offset: header.baseOffset, position, maxTimestampBefore })
+      maxTimestampBefore = Math.max(maxTimestampBefore, header.maxTimestamp)
+      return true
+    })
+    this.#index = null
+    return index
   }
 
   /** The seal file, opened at the first use. */
@@ -350,7 +384,7 @@ export class Segment {
     this.#seal ??= SealFile.open(this.sealPath, this.#descriptors)
     try {
       const seal = await this.#seal
-      this.#adoptSeal(seal)
+      if (!this.#knowsSummary) this.#adoptSeal(seal)
       return seal
     } catch (error) {
       this.#seal = null
@@ -362,11 +396,13 @@ export class Segment {
   becomeFlushed(): void {
     invariant(this.end === this.progress.flushedEnd, 'a sealed segment is flushed when its file reaches its end')
     this.isFlushed = true
+    this.#knowsSummary = true
     this.#index = null
   }
 
   #adoptSeal(seal: SealFile): void {
     const { body } = seal
+    this.#knowsSummary = true
     this.#seal ??= Promise.resolve(seal)
     this.bytes = body.bytes as Position
     this.durableBytes = this.bytes
@@ -381,7 +417,10 @@ export class Segment {
       maxTimestampBase: this.maxTimestampBase,
       records: body.records,
       suspect: false,
-      holes: body.holes.map(hole => ({ from: hole.from as Offset, to: hole.to as Offset })),
+      holes: [
+        ...this.progress.holes,
+        ...body.holes.map(hole => ({ from: hole.from as Offset, to: hole.to as Offset })),
+      ],
     }
   }
 
