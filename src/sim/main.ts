@@ -10,7 +10,8 @@
  * Ends with 1 when a run broke something, after printing the command that repeats it.
  */
 import { parseArgs } from 'node:util'
-import { findMutant, mutants } from './mutants.ts'
+import { mutants } from './mutant-list.ts'
+import { findMutant } from './mutants.ts'
 import { openEngine } from './node.ts'
 import { scenarios } from './scenarios/index.ts'
 import { type SweepFault, sweepFaults, sweepScenario, sweepSeed } from './scenarios/sweep.ts'

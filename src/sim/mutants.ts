@@ -9,21 +9,8 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { invariant } from '../base/invariant.ts'
 import type { Fault, Operation } from './disk.ts'
+import type { Edit, Mutant } from './mutant-list.ts'
 import type { RunReport, Scenario } from './simulation.ts'
-
-export interface Mutant {
-  readonly name: string
-  /** The scenario in which it must be found, and within how many seeds. */
-  readonly scenario: string
-  readonly seedsMax: number
-  readonly bug: { readonly disk: (operation: Operation) => Fault | null } | { readonly edits: readonly Edit[] }
-}
-
-export interface Edit {
-  readonly file: string
-  readonly find: string
-  readonly replace: string
-}
 
 /** What a copy of this folder offers. */
 interface Simulator {
@@ -31,44 +18,6 @@ interface Simulator {
   readonly openEngine: typeof import('./node.ts').openEngine
   readonly scenarios: readonly Scenario[]
 }
-
-const ofJournal = ({ path }: Operation) => path.startsWith('journal/')
-
-export const mutants: readonly Mutant[] = [
-  {
-    name: 'acknowledges before the sync (the disk lies)',
-    scenario: 'power-losses',
-    seedsMax: 40,
-    bug: { disk: operation => (operation.kind === 'sync' && ofJournal(operation) ? { lie: true } : null) },
-  },
-  {
-    name: 'acknowledges before the sync',
-    scenario: 'power-losses',
-    seedsMax: 40,
-    bug: {
-      edits: [
-        {
-          file: 'src/log/journal.ts',
-          find: 'for (const entry of entries) entry.written()\n',
-          replace: 'for (const entry of entries) { entry.written(); entry.durable() }\n',
-        },
-        { file: 'src/log/journal.ts', find: 'for (const entry of entries) entry.durable()\n', replace: '' },
-      ],
-    },
-  },
-  {
-    name: 'forgets to sync folders (the disk lies)',
-    scenario: 'power-losses',
-    seedsMax: 40,
-    bug: { disk: operation => (operation.kind === 'syncDirectory' ? { lie: true } : null) },
-  },
-  {
-    name: 'forgets to sync segment files (the disk lies)',
-    scenario: 'power-losses',
-    seedsMax: 60,
-    bug: { disk: ({ kind, path }) => (kind === 'sync' && path.endsWith('.log') ? { lie: true } : null) },
-  },
-]
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
