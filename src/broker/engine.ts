@@ -213,12 +213,15 @@ export class Engine implements Storage, AsyncDisposable {
     return this.close()
   }
 
+  /** Nothing is waited for before the log is closed: on a full disk it may never come. */
   async #close(): Promise<void> {
     this.#tickTimer?.cancel()
     for (const timer of this.#purgeTimers) timer.cancel()
-    await this.#ticking
+    this.#metadata.close()
     for (const topic of this.#topics.values()) for (const partition of topic.partitions) partition.close()
     await this.#store.close()
+    this.#metadata.abandon()
+    await this.#ticking
     await Promise.allSettled(this.#purges)
   }
 
@@ -368,6 +371,8 @@ export class Engine implements Storage, AsyncDisposable {
   }
 
   #fail(error: unknown): void {
+    // What was under way when the node was told to stop ends like this.
+    if (error instanceof TidelogError && error.code === 'CLOSED' && this.#closing !== null) return
     if (this.#failed) return
     this.#failed = true
     const isKnown = error instanceof TidelogError || error instanceof InvariantViolation

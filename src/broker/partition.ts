@@ -174,6 +174,7 @@ export class Partition implements PartitionStore {
   /** No request is served any more; those that wait are answered. Does not touch what is stored. */
   close(): void {
     this.#closed = true
+    this.#log.stopWaiting()
     this.#waitTimer?.cancel()
     this.#stopListening?.()
     for (const timer of this.#deleteTimers) timer.cancel()

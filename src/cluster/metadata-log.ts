@@ -78,6 +78,16 @@ export class MetadataLog {
     return this.#voter.propose(encodeCommand(command, randomId(this.#random)))
   }
 
+  /** Takes no more commands; those under way may still become durable. */
+  close(): void {
+    this.#voter.close()
+  }
+
+  /** The journal is closed: commands that did not become durable are rejected. */
+  abandon(): void {
+    this.#voter.abandon()
+  }
+
   /** Saves the state and lets go of the journal's entries that it includes. */
   save(): Promise<void> {
     this.#saving ??= this.#save().finally(() => {

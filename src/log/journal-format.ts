@@ -145,15 +145,18 @@ export function encodeEntryHeader(target: Buffer, at: number, header: EntryHeade
   writeInt64(target, header.end, at + 24)
   writeInt64(target, header.sequence, at + 32)
   target.writeUInt32BE(header.length, at + 40)
-  target.writeUInt32BE(0, at + 44)
+  target.writeUInt32BE(entryHeaderCrc(target, at), at + 44)
   target.writeUInt32BE(entryCrc(target, at, header, body), at + 4)
 }
 
-/** An entry header; null when the bytes cannot be one. Its checksum needs the body: `entryCrcMatches`. */
+/**
+ * An entry header that matches its own checksum, or null. So a damaged body is attributed to the right segment, or to none.
+ * The entry's checksum needs the body: `entryCrcMatches`.
+ */
 export function decodeEntryHeader(source: Buffer, at: number): EntryHeader | null {
   if (at + entryHeaderBytes > source.length) return null
   const kind = source[at] as number
-  if (!knownKinds.has(kind)) return null
+  if (!knownKinds.has(kind) || source.readUInt32BE(at + 44) !== entryHeaderCrc(source, at)) return null
   return {
     kind: kind as EntryKind,
     segmentId: readInt64(source, at + 8),
@@ -166,6 +169,10 @@ export function decodeEntryHeader(source: Buffer, at: number): EntryHeader | nul
 
 export function entryCrcMatches(source: Buffer, at: number, header: EntryHeader, body: Rope): boolean {
   return source.readUInt32BE(at + 4) === entryCrc(source, at, header, body)
+}
+
+function entryHeaderCrc(source: Buffer, at: number): number {
+  return crc32c(source.subarray(at + 8, at + 44), crc32c(source.subarray(at, at + 4)))
 }
 
 function entryCrc(source: Buffer, at: number, header: EntryHeader, body: Rope): number {

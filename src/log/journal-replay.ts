@@ -270,7 +270,7 @@ class Replay {
     const walked = walkEntries(bytes, (header, at, body) => {
       if (isIntact(bytes, at, header, body)) return
       damaged++
-      if (isAttributable(bytes, at, header, body)) {
+      if (header.kind === entryKinds.batch) {
         lost.push({ segmentId: header.segmentId, base: header.base, end: header.end })
       }
     })
@@ -328,20 +328,7 @@ function isIntact(bytes: Buffer, at: number, header: EntryHeader, body: Buffer):
   return batch.bytes === body.length && batchCrcMatches(rope, batch)
 }
 
-/**
- * Whether a damaged entry still says for certain which offsets it held: its own checksum is good (then the damage is further
- * inside the batch), or its header and the batch's agree.
- */
-function isAttributable(bytes: Buffer, at: number, header: EntryHeader, body: Buffer): boolean {
-  if (header.kind !== entryKinds.batch) return false
-  if (entryCrcMatches(bytes, at, header, ropeOf(body))) return true
-  if (body.length < batchHeaderBytes) return false
-  const batch = readBatchHeader(body)
-  const agree = batch.baseOffset === header.base && batch.baseOffset + batch.lastOffsetDelta + 1 === header.end
-  return agree && batch.bytes === header.length
-}
-
-/** Calls `visit` for every entry whose header can be read; returns how many there were. */
+/** Calls `visit` for every entry up to a damaged header; returns how many there were. */
 function walkEntries(bytes: Buffer, visit: (header: EntryHeader, at: number, body: Buffer) => void): number {
   let at = groupHeaderBytes
   let count = 0

@@ -10,7 +10,6 @@
  * group is tried again, and whoever wants to append meanwhile can see `stalled`.
  */
 import { isDiskFull, TidelogError } from '../base/errors.ts'
-import { invariant } from '../base/invariant.ts'
 import type { Rope } from '../base/rope.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { JournalFile, JournalFiles, JournalSettings } from './journal-files.ts'
@@ -132,8 +131,8 @@ export class Journal {
 
   /** Queues an entry. Batches keep their order among themselves, and so do all other kinds; the latter go first. */
   append(entry: JournalEntry): void {
-    invariant(!this.#closing, 'nothing is appended to a closed journal')
-    if (this.#failed) return
+    // Whoever comes too late is not answered, as after a failure: it has no acknowledgement to wait for.
+    if (this.#failed || this.#closing) return
     if (entry.kind === entryKinds.batch) this.#batches.push(entry)
     else this.#critical.push(entry)
     this.#start()

@@ -90,7 +90,7 @@ export class PartitionLog implements BatchOwner {
     chain: readonly SegmentRecord[],
     logStartOffset: Offset,
   ): Promise<PartitionLog> {
-    const recovered = await recoverPartition(options, chain)
+    const recovered = await recoverPartition(options, chain, logStartOffset)
     const log = new PartitionLog(options, recovered, logStartOffset)
     options.store.register(log)
     await recovered.load(log)
@@ -139,9 +139,14 @@ export class PartitionLog implements BatchOwner {
     return this.active.nextOffset === this.active.durableEnd
   }
 
-  /** Resolves when everything that was appended so far is durable. */
+  /** Resolves when everything that was appended so far is durable, or when nobody waits for it any more. */
   async whenSettled(): Promise<void> {
     if (!this.isSettled) await new Promise<void>(resolve => this.#onSettled.push(resolve))
+  }
+
+  /** The partition closes: what waits for it goes on and finds that out. */
+  stopWaiting(): void {
+    for (const settled of this.#onSettled.splice(0)) settled()
   }
 
   check(header: BatchHeader): Verdict {

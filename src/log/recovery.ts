@@ -35,21 +35,24 @@ export interface RecoveredPartition {
 export async function recoverPartition(
   options: PartitionLogOptions,
   chain: readonly SegmentRecord[],
+  logStartOffset: Offset,
 ): Promise<RecoveredPartition> {
   invariant(chain.length > 0 && chain.at(-1)?.end === null, 'a chain ends with its open segment')
-  return new Recovery(options, chain).run()
+  return new Recovery(options, chain, logStartOffset).run()
 }
 
 class Recovery {
   readonly #options: PartitionLogOptions
   readonly #chain: readonly SegmentRecord[]
+  readonly #logStartOffset: Offset
   readonly #folder: string
   readonly #store: LogStore
   readonly #segments: Segment[] = []
   readonly #found = new Map<Segment, FoundSegment>()
   readonly #flushedProducers = new Producers()
 
-  constructor(options: PartitionLogOptions, chain: readonly SegmentRecord[]) {
+  constructor(options: PartitionLogOptions, chain: readonly SegmentRecord[], logStartOffset: Offset) {
+    this.#logStartOffset = logStartOffset
     this.#options = options
     this.#chain = chain
     this.#store = options.store
@@ -213,8 +216,7 @@ class Recovery {
       for (const batch of lost) this.#lose(segment, batch)
       if (segment.end !== null && segment.nextOffset < segment.end) this.#hole(segment, segment.end)
     }
-    const start = log.logStartOffset
-    if (log.active.nextOffset < start) this.#hole(log.active, start)
+    if (log.active.nextOffset < this.#logStartOffset) this.#hole(log.active, this.#logStartOffset)
     this.#judge(log.active, this.#found.get(log.active))
   }
 
@@ -253,7 +255,10 @@ class Recovery {
   }
 
   #hole(segment: Segment, to: Offset, from = segment.nextOffset): void {
-    this.#report(`offsets ${from} to ${to - 1} of ${segment.logPath} are lost; reads there answer CORRUPT_MESSAGE`)
+    // Below the log start nobody misses it: it was to be deleted.
+    if (to > this.#logStartOffset) {
+      this.#report(`offsets ${from} to ${to - 1} of ${segment.logPath} are lost; reads there answer CORRUPT_MESSAGE`)
+    }
     segment.noteHole({ from, to })
   }
 

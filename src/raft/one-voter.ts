@@ -31,7 +31,9 @@ export class OneVoter<Outcome> {
   #lastIndex: LogIndex
   #appliedIndex: LogIndex
   #appliedTerm: Term
-  #pending = 0
+  #closed = false
+  /** Told of the end when it comes before their entry is durable. */
+  readonly #pending = new Set<(error: TidelogError) => void>()
 
   constructor(options: {
     log: RaftLog
@@ -70,7 +72,8 @@ export class OneVoter<Outcome> {
 
   /** Resolves with the state machine's outcome once the command is durable and applied. */
   propose(command: Buffer): Promise<Outcome> {
-    if (this.#pending >= pendingMax) {
+    if (this.#closed) return Promise.reject(closed())
+    if (this.#pending.size >= pendingMax) {
       return Promise.reject(new TidelogError('OVERLOADED', 'too many metadata changes wait for the disk'))
     }
     return this.#append(entryTypes.command, command).then(outcome => {
@@ -79,14 +82,26 @@ export class OneVoter<Outcome> {
     })
   }
 
+  /** Takes nothing any more. */
+  close(): void {
+    this.#closed = true
+  }
+
+  /** The log is closed: what is not durable now is left unanswered by it. */
+  abandon(): void {
+    this.close()
+    for (const reject of this.#pending) reject(closed())
+    this.#pending.clear()
+  }
+
   #append(type: RaftEntry['type'], data: Buffer): Promise<Outcome | null> {
     const index = (this.#lastIndex + 1) as LogIndex
     const term = this.#term
     this.#lastIndex = index
-    this.#pending++
-    return new Promise(resolve => {
+    return new Promise((resolve, reject) => {
+      this.#pending.add(reject)
       this.#log.append('entry', encodeRaftEntry({ term, index, type, data }), () => {
-        this.#pending--
+        this.#pending.delete(reject)
         invariant(index === this.#appliedIndex + 1, 'entries become durable in order')
         this.#appliedIndex = index
         this.#appliedTerm = term
@@ -94,4 +109,8 @@ export class OneVoter<Outcome> {
       })
     })
   }
+}
+
+function closed(): TidelogError {
+  return new TidelogError('CLOSED', 'the node is stopping')
 }
