@@ -119,7 +119,10 @@ class Recovery {
     const found = this.#store.takeFound(record.id)
     const hasFile = names.has(this.#name(record, 'log'))
     // Its removal had begun, after the producers as of its end were saved with the next one's row.
-    if (record.state === 'deleting' && !hasFile && found.progress !== null) return
+    if (record.state === 'deleting' && !hasFile && found.progress !== null) {
+      for (const batch of found.batches) batch.file.pins--
+      return
+    }
     const segment = new Segment({
       record,
       path: this.#path(record),
