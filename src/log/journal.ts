@@ -9,7 +9,7 @@
  * After a failed sync nothing is acknowledged ever again: `onFailure` ends the process. A full disk is no failure: the same
  * group is tried again, and whoever wants to append meanwhile can see `stalled`.
  */
-import { isDiskFull, TidelogError } from '../base/errors.ts'
+import { isDiskFull, isPassing, TidelogError } from '../base/errors.ts'
 import type { Rope } from '../base/rope.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { JournalFile, JournalFiles, JournalSettings } from './journal-files.ts'
@@ -216,7 +216,7 @@ export class Journal {
     const next = this.#files.fitsOrdinary(toSector(bytes))
       ? this.#files.take(toSector(bytes), critical)
       : await this.#files.takeOversize(toSector(bytes)).catch(error => {
-          if (isDiskFull(error)) return null
+          if (isPassing(error)) return null
           throw error
         })
     if (next === null) {
