@@ -63,6 +63,9 @@ export const defaultLimits: ConnectionLimits = {
   closingMsMax: 500,
 }
 
+/** How long one connection may begin requests before the others have a turn: heavy ones come pipelined, too. */
+const workMsMax = 5
+
 /** What a request in flight costs besides its bytes, about; many tiny ones are bounded by it. */
 const requestOverheadBytes = 1024
 
@@ -126,6 +129,7 @@ export class Connection implements ConnectionContext {
   #inFlightBytes = 0
   #heldAnswerBytes = 0
   #corked = false
+  #resting = false
 
   #hadRequest = false
   /** When bytes last went either way. */
@@ -197,9 +201,14 @@ export class Connection implements ConnectionContext {
 
   /** Begins what has arrived, as far as the bounds allow, and reads on where they do. */
   #work(): void {
-    if (this.#state !== 'open') return
+    if (this.#state !== 'open' || this.#resting) return
+    const untilMs = this.#host.clock.monotonicMs() + workMsMax
     try {
-      while (this.#mayAnswerMore() && this.#beginNext());
+      while (this.#mayAnswerMore() && this.#beginNext()) {
+        if (this.#host.clock.monotonicMs() < untilMs) continue
+        this.#rest()
+        return
+      }
     } catch (error) {
       this.#fail(error)
       return
@@ -207,6 +216,16 @@ export class Connection implements ConnectionContext {
     if (this.#parked !== null || !this.#mayAnswerMore()) this.#setPaused('own')
     else if (!this.#host.budget.admits(this)) this.#setPaused('budget')
     else this.#setPaused('no')
+  }
+
+  /** Others have their turn of the event loop before this connection's next request is begun. */
+  #rest(): void {
+    this.#resting = true
+    this.#setPaused('own')
+    setImmediate(() => {
+      this.#resting = false
+      this.#work()
+    })
   }
 
   #mayAnswerMore(): boolean {

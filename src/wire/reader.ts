@@ -16,7 +16,7 @@ export const stringBytesMax = 0x7fff
  * How many array elements and tagged fields one message may hold in all. Small elements become far larger as objects, so that
  * the bytes of a frame alone would not bound the memory and the time that it takes to read.
  */
-export const elementsMaxDefault = 1 << 18
+export const elementsMaxDefault = 1 << 16
 
 const noChunk = Buffer.alloc(0)
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
