@@ -165,7 +165,7 @@ describe('hostile clients', () => {
   })
 
   it('arrays as large as a request may have cost no multiple of their bytes', async () => {
-    const count = 200_000
+    const count = 60_000
     const names = Buffer.alloc(count * 3)
     for (let i = 0; i < count; i++) names.write(`\x02${String.fromCharCode(97 + (i % 26))}\0`, i * 3, 'latin1')
     const length = hex('c19a0c')
