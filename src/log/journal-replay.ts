@@ -136,7 +136,7 @@ export async function settleLastGroup({ last }: ReplayEnd): Promise<void> {
 
 export interface ReplayVisitor {
   /** One intact entry, in the order of writing. `body` is a view that is overwritten after the call. */
-  entry(header: EntryHeader, body: Buffer, place: { file: JournalFile; position: number }): void
+  entry(header: EntryHeader, body: Buffer, place: { file: JournalFile; position: number; groupSeq: number }): void
   /** What was durable and is not readable any more. Segments without a later entry may have lost their tail. */
   damage(damage: JournalDamage): void
 }
@@ -282,7 +282,8 @@ class Replay {
     walkEntries(bytes, (header, at, body) => {
       if (!isIntact(bytes, at, header, body)) return
       this.#nextSequence = Math.max(this.#nextSequence, header.sequence + 1)
-      this.#visitor.entry(header, body, { file, position: group.position + at + entryHeaderBytes })
+      const position = group.position + at + entryHeaderBytes
+      this.#visitor.entry(header, body, { file, position, groupSeq: group.groupSeq })
     })
   }
 

@@ -221,9 +221,11 @@ export class LogStore {
     this.flusher.kick()
   }
 
-  /** Lets go of what the journal has of a segment that is not needed any more. */
-  discardFound(id: SegmentId): void {
-    for (const batch of this.takeFound(id).batches) batch.file.pins--
+  /** Lets go of what the journal has of a segment that is not needed any more; false when there was nothing. */
+  discardFound(id: SegmentId): boolean {
+    const { progress, batches } = this.takeFound(id)
+    for (const batch of batches) batch.file.pins--
+    return progress !== null || batches.length > 0
   }
 
   /** What is in flight becomes durable; then everything is closed. */
@@ -275,7 +277,8 @@ export class LogStore {
         if (header.kind === entryKinds.batch) {
           batches++
           this.#foundBatch(header, place)
-        } else if (header.kind === entryKinds.checkpoint) this.#foundCheckpoint(header, body)
+        } else if (header.kind === entryKinds.checkpoint)
+          this.#foundCheckpoint(header, body, place.groupSeq > durableThrough)
         else {
           place.file.pins++
           this.raft.push({ kind: header.kind, body: Buffer.from(body), file: place.file })
@@ -311,7 +314,8 @@ export class LogStore {
     })
   }
 
-  #foundCheckpoint(header: EntryHeader, body: Buffer): void {
+  /** `isNews`: written after the checkpoint table. */
+  #foundCheckpoint(header: EntryHeader, body: Buffer, isNews: boolean): void {
     const entry = decodeSound(checkpointEntry, body, 'a checkpoint entry of the journal')
     this.#foundOf(header.segmentId as SegmentId, found => {
       found.damageSeen = this.damage
@@ -320,9 +324,10 @@ export class LogStore {
         found.producersInTable = toProducers(entry.producers)
         found.producersSince = []
       }
-      if (entry.flushedEnd <= known) return
+      // One that goes no further may still tell what became of the segment: a loss that was accepted, a file that was cut.
+      if (entry.flushedEnd < known || (entry.flushedEnd === known && !isNews)) return
       const progress = toProgress(entry)
-      found.points = [...found.points, pointOf(progress)]
+      if (entry.flushedEnd > known) found.points = [...found.points, pointOf(progress)]
       found.progress = progress
       if (!entry.allProducers) found.producersSince.push(...toProducers(entry.producers))
       for (const batch of found.batches) if (batch.end <= progress.flushedEnd) batch.file.pins--

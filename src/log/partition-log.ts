@@ -304,8 +304,14 @@ export class PartitionLog implements BatchOwner {
     const segment = this.#firstUnflushed()
     if (segment === null) return
     await new Promise<void>(resolve => {
-      this.store.journal.append(new CheckpointNote(segment, [...this.#flushedProducers.all()], resolve))
+      const producers = [...this.#flushedProducers.all()]
+      this.store.journal.append(new CheckpointNote(segment, producers, { allProducers: true, durable: resolve }))
     })
+  }
+
+  /** Makes durable what recovery found out about a segment. */
+  async saveProgress(segment: Segment): Promise<void> {
+    await new Promise<void>(durable => this.store.journal.append(new CheckpointNote(segment, [], { durable })))
   }
 
   async #removeFiles(segments: readonly Segment[]): Promise<void> {
@@ -554,14 +560,17 @@ class CheckpointNote implements JournalEntry {
 
   readonly durable: () => void
 
-  /** With `onDurable`, `producers` are all that there are; without, those of the last run. */
-  constructor(segment: Segment, producers: readonly ProducerState[], onDurable: (() => void) | null = null) {
+  /** `producers`: those of the last run, or all that there are. */
+  constructor(
+    segment: Segment,
+    producers: readonly ProducerState[],
+    { allProducers = false, durable = () => {} }: { allProducers?: boolean; durable?: () => void } = {},
+  ) {
     this.segmentId = segment.id
     this.base = segment.base
     this.end = segment.progress.flushedEnd
-    const allProducers = onDurable !== null
     this.body = ropeOf(encodeRecord(checkpointEntry, { ...segment.progress, producers, allProducers }))
-    this.durable = onDurable ?? (() => {})
+    this.durable = durable
   }
 
   placed(): void {}

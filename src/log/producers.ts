@@ -85,10 +85,11 @@ export class Producers {
     return this.#checkSequence(header, state)
   }
 
-  /** Notes a batch that was given offsets. */
+  /** Notes a batch that was given offsets. One that was noted before changes nothing: recovery meets some twice. */
   note(header: BatchHeader, base: Offset, end: Offset, seenAtMs: number): void {
     if (header.producerId < 0) return
     const state = this.#states.get(header.producerId)
+    if (state !== undefined && base < endOfState(state)) return
     const batch: ProducerBatch = {
       firstSequence: header.baseSequence,
       lastSequence: sequenceAfter(header.baseSequence, header.lastOffsetDelta),
@@ -110,17 +111,14 @@ export class Producers {
     if (this.#states.size > producersMax) this.#states.delete(this.#states.keys().next().value as number)
   }
 
-  /** Forgets everything and takes over a state as it was saved. */
-  replace(states: Iterable<ProducerState>): void {
-    this.#states.clear()
-    for (const state of states) this.put(state)
-  }
-
   /** Takes over what a checkpoint says of the batches since the state before it. */
   merge(later: ProducerState): void {
     const state = this.#states.get(later.producerId)
+    const known = state === undefined ? 0 : endOfState(state)
+    const news = later.batches.filter(batch => batch.base >= known)
+    if (news.length === 0 && state !== undefined) return
     const earlier = state?.epoch === later.epoch ? state.batches : []
-    this.put({ ...later, batches: [...earlier, ...later.batches].slice(-windowBatches) })
+    this.put({ ...later, batches: [...earlier, ...news].slice(-windowBatches) })
   }
 
   /** Forgets producers whose latest batch was seen before `beforeMs`. (Its own timestamp may be years old.) */
@@ -144,6 +142,10 @@ export class Producers {
       ? refuse('OUT_OF_ORDER_SEQUENCE_NUMBER', what)
       : refuse('DUPLICATE_SEQUENCE_NUMBER', what)
   }
+}
+
+function endOfState(state: ProducerState): number {
+  return state.batches.at(-1)?.end ?? 0
 }
 
 /** Sequences run from 0 to 2^31-1 and start over. */

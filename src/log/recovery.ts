@@ -7,18 +7,19 @@
  */
 
 import { crc32c } from '../base/crc32c.ts'
+import { isPassing } from '../base/errors.ts'
 import type { Offset, Position } from '../base/ids.ts'
 import { invariant } from '../base/invariant.ts'
 import { peekRope } from '../base/rope.ts'
-import { batchUnsummedBytes, readBatchHeaderOfRope } from '../wire/record-batch.ts'
+import { type BatchHeader, batchUnsummedBytes, readBatchHeaderOfRope } from '../wire/record-batch.ts'
 import { type Progress, toProducers } from './checkpoint.ts'
 import type { FoundBatch, FoundSegment, LogStore } from './log-store.ts'
 import type { PartitionLog, PartitionLogOptions } from './partition-log.ts'
 import { folderOfPartition, segmentPath } from './paths.ts'
 import { Producers } from './producers.ts'
 import { endOf, readBatchAt, walkFile } from './read.ts'
-import { SealFile } from './seal-file.ts'
 import { CachedBatch, Segment, type SegmentRecord } from './segment.ts'
+import { syncFolder } from './whole-file.ts'
 
 /** Loading what the journal has goes hand in hand with flushing, so that a start needs no more memory than running does. */
 const loadPressureMax = 0.5
@@ -49,6 +50,7 @@ class Recovery {
   readonly #store: LogStore
   readonly #segments: Segment[] = []
   readonly #found = new Map<Segment, FoundSegment>()
+  readonly #salvaged: Segment[] = []
   readonly #flushedProducers = new Producers()
 
   constructor(options: PartitionLogOptions, chain: readonly SegmentRecord[], logStartOffset: Offset) {
@@ -63,9 +65,14 @@ class Recovery {
     const names = new Set(this.#options.isNew === true ? [] : await this.#listFolder())
     const hasSeal = (record: SegmentRecord) => record.end !== null && names.has(this.#name(record, 'seal'))
     const flushedCount = this.#chain.findLastIndex(hasSeal) + 1
-    for (const record of this.#chain.slice(0, flushedCount)) this.#takeFlushed(record, names)
+    const sealed = this.#chain.slice(0, flushedCount).map(record => this.#takeFlushed(record, names))
+    // What the journal still has of a sealed segment may go now. A killed process may have left its seal's name unsynced.
+    if (sealed.some(wasInJournal => wasInJournal)) await syncFolder(this.#store.io.disk, this.#folder)
     await this.#takeProducersOfSeal()
     for (const record of this.#chain.slice(flushedCount)) await this.#takeUnflushed(record, names)
+    const active = this.#segments.at(-1) as Segment
+    // Before anything is flushed: checkpoints that are written meanwhile must say so, too.
+    active.suspect(this.#isSuspect(active))
     return {
       segments: this.#segments,
       flushedProducers: this.#flushedProducers,
@@ -90,16 +97,18 @@ class Recovery {
     return segmentPath(this.#folder, record)
   }
 
-  #takeFlushed(record: SegmentRecord, names: ReadonlySet<string>): void {
-    this.#store.discardFound(record.id)
+  /** Returns whether the journal had something of it. */
+  #takeFlushed(record: SegmentRecord, names: ReadonlySet<string>): boolean {
+    const wasInJournal = this.#store.discardFound(record.id)
     const { descriptors } = this.#store
     const segment = Segment.flushed({ record, path: this.#path(record), descriptors, seal: null })
     this.#segments.push(segment)
-    if (record.state === 'deleting' || record.end === null) return
+    if (record.state === 'deleting' || record.end === null) return wasInJournal
     if (!names.has(this.#name(record, 'log'))) this.#hole(segment, record.end, record.base)
     else if (!names.has(this.#name(record, 'seal'))) {
       this.#report(`${segment.sealPath} is missing; its index is made anew when it is needed`)
     }
+    return wasInJournal
   }
 
   /** Producers as of the last sealed segment. */
@@ -107,7 +116,7 @@ class Recovery {
     const last = this.#segments.at(-1)
     if (last === undefined) return
     try {
-      const seal = await SealFile.open(last.sealPath, this.#store.descriptors)
+      const seal = await last.seal()
       for (const state of toProducers(seal.body.producers)) this.#flushedProducers.put(state)
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error)
@@ -118,11 +127,6 @@ class Recovery {
   async #takeUnflushed(record: SegmentRecord, names: ReadonlySet<string>): Promise<void> {
     const found = this.#store.takeFound(record.id)
     const hasFile = names.has(this.#name(record, 'log'))
-    // Its removal had begun, after the producers as of its end were saved with the next one's row.
-    if (record.state === 'deleting' && !hasFile && found.progress !== null) {
-      for (const batch of found.batches) batch.file.pins--
-      return
-    }
     const segment = new Segment({
       record,
       path: this.#path(record),
@@ -130,27 +134,53 @@ class Recovery {
       indexIntervalBytes: this.#options.indexIntervalBytes(),
       ...(found.progress === null ? {} : { progress: found.progress, points: found.points }),
     })
+    // A row that is not the partition's first has no producers of its own: what is known already stays.
+    for (const state of found.producersInTable ?? []) this.#flushedProducers.put(state)
+    for (const state of found.producersSince) this.#flushedProducers.merge(state)
+    if (record.state === 'deleting' && !hasFile) {
+      await this.#takeRemoved(segment, found)
+      return
+    }
     segment.hasFile = hasFile && segment.progress.flushedBytes > 0
-    const salvaged = await this.#checkFile(segment, hasFile)
+    const salvaged = await this.#checkFile(segment, hasFile, found)
+    if (salvaged !== null) this.#salvaged.push(salvaged)
     this.#segments.push(salvaged ?? segment)
     this.#found.set(salvaged ?? segment, found)
-    if (found.producersInTable !== null) this.#flushedProducers.replace(found.producersInTable)
-    for (const state of found.producersSince) this.#flushedProducers.merge(state)
   }
 
-  /** Cuts what the checkpoint does not vouch for; where the file is too short, returns a segment with a hole instead. */
-  async #checkFile(segment: Segment, hasFile: boolean): Promise<Segment | null> {
+  /** Its removal had begun, or it never had a file: of what the journal has of it only the producers matter. */
+  async #takeRemoved(segment: Segment, found: FoundSegment): Promise<void> {
+    for (const batch of found.batches) {
+      const header = readBatchHeaderOfRope(await this.#store.readFound(batch))
+      if (header !== null) this.#noteFlushed(header, batch)
+      batch.file.pins--
+    }
+    segment.isDropped = true
+    this.#segments.push(segment)
+  }
+
+  #noteFlushed(header: BatchHeader, { base, end }: { readonly base: Offset; readonly end: Offset }): void {
+    this.#flushedProducers.note(header, base, end, this.#store.io.clock.nowMs())
+  }
+
+  /**
+   * Cuts what the checkpoint does not vouch for, as the journal has it. Where the file is too short, or neither a checkpoint
+   * nor the journal knows of what is in it (its seal file is lost), returns a segment of what is sound in the file instead.
+   */
+  async #checkFile(segment: Segment, hasFile: boolean, found: FoundSegment): Promise<Segment | null> {
     const { flushedBytes } = segment.progress
     if (!hasFile) return flushedBytes > 0 ? this.#salvage(segment, false) : null
+    const isKnown = flushedBytes > 0 || found.batches[0]?.base === segment.base
     const size = await this.#store.descriptors.use(segment.logPath, 'read', async file => {
       const bytes = await file.size()
-      if (bytes > flushedBytes) await file.truncate(flushedBytes)
+      if (bytes > flushedBytes && isKnown) await file.truncate(flushedBytes)
       return bytes
     })
-    return size < flushedBytes ? this.#salvage(segment, true) : null
+    const isToBeSalvaged = size < flushedBytes || (size > 0 && !isKnown)
+    return isToBeSalvaged ? this.#salvage(segment, true) : null
   }
 
-  /** Keeps the sound beginning of a file that is shorter than its checkpoint says. */
+  /** Keeps the sound beginning of a file. */
   async #salvage(segment: Segment, hasFile: boolean): Promise<Segment> {
     const { progress } = segment
     let kept: Progress = {
@@ -164,7 +194,9 @@ class Recovery {
     }
     if (hasFile) kept = await this.#soundPrefix(segment, kept)
     this.#report(
-      `${segment.logPath} is shorter than what was synced: offsets ${kept.flushedEnd} to ${progress.flushedEnd - 1} are lost`,
+      kept.flushedEnd < progress.flushedEnd
+        ? `${segment.logPath} is shorter than what was synced: offsets ${kept.flushedEnd} to ${progress.flushedEnd - 1} are lost`
+        : `nothing is known of ${segment.logPath}, its seal file is lost: what is sound in it is kept, up to offset ${kept.flushedEnd}`,
     )
     const salvaged = new Segment({
       record: { ...segment, state: segment.end === null ? 'open' : 'sealed', bytes: 0, maxTimestamp: -1 },
@@ -174,7 +206,10 @@ class Recovery {
       progress: kept,
     })
     salvaged.hasFile = hasFile
-    if (kept.flushedEnd < progress.flushedEnd) salvaged.noteHole({ from: kept.flushedEnd, to: progress.flushedEnd })
+    if (kept.flushedEnd < progress.flushedEnd) {
+      salvaged.noteHole({ from: kept.flushedEnd, to: progress.flushedEnd })
+      salvaged.skipToDurable()
+    }
     return salvaged
   }
 
@@ -195,6 +230,7 @@ class Recovery {
     for (const one of found) {
       const bytes = await readBatchAt(segment, descriptors, one)
       if (bytes === null) break
+      this.#noteFlushed(one.header, { base: one.header.baseOffset, end: endOf(one.header) })
       const isNewest = one.header.maxTimestamp > kept.maxTimestamp
       kept = {
         ...kept,
@@ -210,6 +246,8 @@ class Recovery {
   }
 
   async #load(log: PartitionLog): Promise<void> {
+    // Before the file is written on: a checkpoint of a longer file must not pass for one of this.
+    for (const segment of this.#salvaged) await log.saveProgress(segment)
     for (const [segment, found] of this.#found) {
       const lost = [...found.lost]
       for (const batch of found.batches) {
@@ -220,7 +258,7 @@ class Recovery {
       if (segment.end !== null && segment.nextOffset < segment.end) this.#hole(segment, segment.end)
     }
     if (log.active.nextOffset < this.#logStartOffset) this.#hole(log.active, this.#logStartOffset)
-    this.#judge(log.active, this.#found.get(log.active))
+    await this.#judge(log)
   }
 
   async #loadBatch(log: PartitionLog, segment: Segment, batch: FoundBatch): Promise<void> {
@@ -253,7 +291,7 @@ class Recovery {
       while (this.#store.cache.pressure > loadPressureMax && (await log.flushNext(flushBytes)));
     } catch (error) {
       // A full disk: what waits for it was within the bound before the restart, so it fits.
-      if (this.#store.cache.pressure > 1) throw error
+      if (!isPassing(error) || this.#store.cache.pressure > 1) throw error
     }
   }
 
@@ -266,12 +304,20 @@ class Recovery {
   }
 
   /** Whether the open segment may have lost a tail that nobody can measure. */
-  #judge(active: Segment, found: FoundSegment | undefined): void {
-    const missedDamage = (found?.damageSeen ?? 0) < this.#store.damage
-    const isSuspect = active.progress.suspect || missedDamage
-    if (!isSuspect) return
+  #isSuspect(active: Segment): boolean {
+    const missedDamage = (this.#found.get(active)?.damageSeen ?? 0) < this.#store.damage
+    return active.progress.suspect || missedDamage
+  }
+
+  /** Reports a suspect partition. That its loss was accepted is remembered: the next start needs no telling. */
+  async #judge(log: PartitionLog): Promise<void> {
+    const { active } = log
+    if (!active.progress.suspect) return
     const accepted = this.#store.settings.acceptDataLoss
-    active.suspect(!accepted)
+    if (accepted) {
+      active.suspect(false)
+      await log.saveProgress(active)
+    }
     this.#report(
       accepted
         ? `${active.logPath} may have lost records from offset ${active.nextOffset} on; the loss was accepted, writing goes on there`

@@ -281,7 +281,11 @@ export class Segment {
   /** Offsets `[from, to)` are lost. Whoever reads there is told. */
   noteHole(hole: Hole): void {
     invariant(hole.from >= this.base && hole.from < hole.to, 'a hole lies in its segment')
-    this.progress = { ...this.progress, holes: [...this.progress.holes, hole] }
+    const { holes } = this.progress
+    const last = holes.at(-1)
+    // Holes that touch are one: a reader expects the next batch at the end of the hole that it meets.
+    const joined = last?.to === hole.from ? [...holes.slice(0, -1), { from: last.from, to: hole.to }] : [...holes, hole]
+    this.progress = { ...this.progress, holes: joined }
     this.nextOffset = hole.to
     this.durableEnd = hole.to
   }
@@ -384,6 +388,9 @@ export class Segment {
     this.#seal ??= SealFile.open(this.sealPath, this.#descriptors)
     try {
       const seal = await this.#seal
+      const { segmentId, base, end } = seal.body
+      if (segmentId !== this.id || base !== this.base || end !== this.end)
+        throw new TidelogError('CORRUPT', `${this.sealPath} is the seal of another segment`)
       if (!this.#knowsSummary) this.#adoptSeal(seal)
       return seal
     } catch (error) {
