@@ -168,7 +168,7 @@ describe('hostile clients', () => {
     const count = 60_000
     const names = Buffer.alloc(count * 3)
     for (let i = 0; i < count; i++) names.write(`\x02${String.fromCharCode(97 + (i % 26))}\0`, i * 3, 'latin1')
-    const length = hex('c19a0c')
+    const length = hex('e1d403')
     const metadata = framed(header2(3, 9), length, names, hex('00 00 00 00'))
     await using client = await KafkaClient.connect(tidelog.port)
     const answers = Array.from({ length: 5 }, () => {
