@@ -1,0 +1,133 @@
+/**
+ * The byte tables of docs/formats/journal.md against the code that writes those bytes: each field is encoded with a value of
+ * its own and must lie where the page says, and the rows of a table must cover the header without a gap.
+ */
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { crc32c } from '../src/base/crc32c.ts'
+import { ropeOf } from '../src/base/rope.ts'
+import {
+  encodeEntryHeader,
+  encodeFileHeader,
+  encodeGroupHeader,
+  entryHeaderBytes,
+  entryKinds,
+  fileHeaderBytes,
+  groupHeaderBytes,
+  journalVersion,
+  sectorBytes,
+} from '../src/log/journal-format.ts'
+import { batchUnsummedBytes } from '../src/wire/record-batch.ts'
+import { root } from './support/source.ts'
+
+const page = readFileSync(join(root, 'docs/formats/journal.md'), 'utf8')
+
+/** The rows of the first table under a heading, without its head. */
+function tableUnder(heading: string): string[][] {
+  const section = page.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
+  const rows = section.split('\n').filter(line => line.startsWith('|'))
+  return rows.slice(2).map(row =>
+    row
+      .slice(1, -1)
+      .split('|')
+      .map(cell => cell.trim()),
+  )
+}
+
+/** Checks every row of a byte table against the bytes, and that the rows cover them and name every field. */
+function assertLayout(heading: string, bytes: Buffer, fields: Readonly<Record<string, Buffer>>): void {
+  let expectedOffset = 0
+  const named = new Set<string>()
+  for (const [offset, size, field = ''] of tableUnder(heading)) {
+    const from = Number(offset)
+    const to = from + Number(size)
+    assert.equal(from, expectedOffset, `${heading}: ${field} begins where the row before it ends`)
+    const expected = field === 'zero' ? Buffer.alloc(to - from) : fields[field]
+    assert.deepEqual(bytes.subarray(from, to), expected, `${heading}: ${field} at ${from}, ${size} bytes`)
+    if (field !== 'zero') named.add(field)
+    expectedOffset = to
+  }
+  assert.equal(expectedOffset, bytes.length, `${heading}: the rows cover all of it`)
+  assert.deepEqual([...named].sort(), Object.keys(fields).sort(), `${heading}: every field has a row`)
+}
+
+function uint(value: number, bytes: 1 | 2 | 4): Buffer {
+  const buffer = Buffer.alloc(bytes)
+  buffer.writeUIntBE(value, 0, bytes)
+  return buffer
+}
+
+function int64(value: number): Buffer {
+  const buffer = Buffer.alloc(8)
+  buffer.writeBigInt64BE(BigInt(value))
+  return buffer
+}
+
+/** A number that fills seven bytes and is like no other. */
+const marker = (field: number) => 0x11_1213_1415_1600 + field
+const salt = 0xdead_beef
+
+describe('docs/formats/journal.md', () => {
+  it('has the file header as it is written', () => {
+    const clusterId = Buffer.alloc(16, 0xc1)
+    const diskId = Buffer.alloc(16, 0xd2)
+    const sector = encodeFileHeader({ clusterId, diskId, fileSeq: marker(1), fileBytes: marker(2), salt })
+    assertLayout('File header', sector.subarray(0, fileHeaderBytes), {
+      magic: Buffer.from('TIDE'),
+      kind: Buffer.from('JRNL'),
+      version: uint(journalVersion, 2),
+      salt: uint(salt, 4),
+      clusterId,
+      diskId,
+      fileSeq: int64(marker(1)),
+      fileBytes: int64(marker(2)),
+      checksum: uint(crc32c(sector.subarray(0, 64)), 4),
+    })
+    assert.deepEqual(sector.subarray(fileHeaderBytes), Buffer.alloc(sectorBytes - fileHeaderBytes))
+  })
+
+  it('has the group header as it is written', () => {
+    const bytes = Buffer.alloc(groupHeaderBytes, 0xff)
+    const [fileSeq, groupSeq, durableThrough] = [marker(1), marker(2), marker(3)]
+    const small = { position: 0x2122_2324, bytes: 0x3132_3334, entries: 0x4142_4344 }
+    encodeGroupHeader(bytes, 0, { fileSeq, groupSeq, durableThrough, ...small }, salt)
+    assertLayout('Group header', bytes, {
+      magic: Buffer.from('TGRP'),
+      checksum: uint(crc32c(bytes.subarray(8, 64), salt), 4),
+      fileSeq: int64(fileSeq),
+      groupSeq: int64(groupSeq),
+      durableThrough: int64(durableThrough),
+      position: uint(small.position, 4),
+      bytes: uint(small.bytes, 4),
+      entries: uint(small.entries, 4),
+    })
+  })
+
+  for (const kind of [entryKinds.batch, entryKinds.checkpoint]) {
+    it(`has the entry header as it is written, for kind ${kind}`, () => {
+      const body = Buffer.alloc(300, 0xb0)
+      const bytes = Buffer.alloc(entryHeaderBytes, 0xff)
+      const [segmentId, base, end, sequence] = [marker(1), marker(2), marker(3), marker(4)]
+      encodeEntryHeader(bytes, 0, { kind, segmentId, base, end, sequence, length: body.length }, ropeOf(body))
+      const covered = kind === entryKinds.batch ? body.subarray(0, batchUnsummedBytes) : body
+      const start = crc32c(bytes.subarray(0, 4))
+      assertLayout('Entry header', bytes, {
+        kind: uint(kind, 1),
+        checksum: uint(crc32c(covered, crc32c(bytes.subarray(8, 48), start)), 4),
+        segmentId: int64(segmentId),
+        base: int64(base),
+        end: int64(end),
+        sequence: int64(sequence),
+        length: uint(body.length, 4),
+        headerChecksum: uint(crc32c(bytes.subarray(8, 44), start), 4),
+      })
+    })
+  }
+
+  it('has the kinds of entries', () => {
+    const kinds = tableUnder('Kinds').map(([number, name]) => [name, Number(number)])
+    assert.deepEqual(Object.fromEntries(kinds), entryKinds)
+  })
+})
