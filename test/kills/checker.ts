@@ -89,6 +89,7 @@ export function findAnomalies(history: History, logs: readonly ReadLog[]): strin
     ...logs.flatMap(log => strangers(history, log)),
     ...logs.flatMap(log => disorders(history, log)),
     ...losses(history, byPlace),
+    ...untruths(history, byPlace),
   ]
 }
 
@@ -142,6 +143,27 @@ function losses(history: History, logs: ReadonlyMap<string, ReadLog>): string[] 
     if (ack.offset < (log?.earliest ?? 0) || atOffset.get(`${placeName(ack)} ${ack.offset}`) === text) return []
     const where = found.length === 0 ? 'is nowhere' : `is at ${found.join(', ')}`
     return [`${found.length === 0 ? 'lost' : 'moved'}: ${text} was acknowledged at ${ack.offset} and ${where}`]
+  })
+}
+
+/** Where a client was told that a record of its own is, one must be, and not the same for two acknowledgements. */
+function untruths(history: History, logs: ReadonlyMap<string, ReadLog>): string[] {
+  const producerAt = new Map<string, string>()
+  for (const log of logs.values()) {
+    for (const { offset, sent } of log.records) {
+      if (sent !== null) producerAt.set(`${placeName(log.place)} ${offset}`, sent.producer)
+    }
+  }
+  const seen = new Set<string>()
+  return history.told.flatMap(told => {
+    const at = `${placeName(told)} ${told.offset}`
+    const isSecond = seen.has(at)
+    seen.add(at)
+    if (isSecond) return [`${placeName(told)}: ${told.producer} was told twice of the offset ${told.offset}`]
+    if (told.offset < (logs.get(placeName(told))?.earliest ?? 0) || producerAt.get(at) === told.producer) return []
+    return [
+      `${placeName(told)}: lost: ${told.producer} was told of a record at ${told.offset}, and none of its is there`,
+    ]
   })
 }
 

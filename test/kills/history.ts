@@ -19,10 +19,17 @@ export interface Acknowledged extends Sent {
   readonly offset: number | null
 }
 
+/** A client told that one of its producer's records is at an offset, and not which. */
+export interface Told extends Place {
+  readonly producer: string
+  readonly offset: number
+}
+
 export const placeName = ({ topic, partition }: Place): string => `${topic}-${partition}`
 
 export class History {
   readonly acknowledged: Acknowledged[] = []
+  readonly told: Told[] = []
   /** Producers that promise to leave no duplicate, and to keep their order. */
   readonly idempotent: ReadonlySet<string>
   readonly #sent = new Map<string, number>()
@@ -42,8 +49,16 @@ export class History {
 
   acknowledge(sent: Sent, offset: number | null): void {
     this.acknowledged.push({ ...sent, offset })
-    if (offset === null) return
-    const key = placeName(sent)
+    if (offset !== null) this.#reach(sent, offset)
+  }
+
+  tell(producer: string, place: Place, offset: number): void {
+    this.told.push({ producer, ...place, offset })
+    this.#reach(place, offset)
+  }
+
+  #reach(place: Place, offset: number): void {
+    const key = placeName(place)
     this.#acknowledgedEnd.set(key, Math.max(this.#acknowledgedEnd.get(key) ?? 0, offset + 1))
   }
 

@@ -24,7 +24,7 @@ const { KILLS_CYCLES = 25, KILLS_SEED = Date.now() % 1_000_000_000 } = process.e
 const cycles = Number(KILLS_CYCLES)
 const seed = Number(KILLS_SEED)
 
-const runMsMax = 2_000
+const runMsMax = 1_800
 /** In some cycles it is killed while it starts. */
 const startingMsMax = 500
 const killedWhileStarting = 0.2

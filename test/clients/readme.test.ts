@@ -1,0 +1,95 @@
+/** The README is true: its session is run as it stands there, word by word, and it names every option. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+import { createConnection } from 'node:net'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { optionTable } from '../../src/server/settings.ts'
+import { withoutKcat } from '../support/kcat.ts'
+import { root } from '../support/source.ts'
+import { tempDir } from '../support/temp-dir.ts'
+import { Tidelog } from '../support/tidelog.ts'
+
+const readme = readFileSync(join(root, 'README.md'), 'utf8')
+const address = 'localhost:9092'
+
+interface Step {
+  readonly command: string
+  readonly output: string
+}
+
+/** The commands of the session, each with what it prints. */
+function sessionOf(text: string): Step[] {
+  const block = /```console\n([\s\S]*?)```/.exec(text)?.[1] ?? ''
+  return block
+    .split(/^\$ /m)
+    .slice(1)
+    .map(part => {
+      const [command = '', ...output] = part.split('\n')
+      return { command, output: output.join('\n') }
+    })
+}
+
+function isListening(port: number): Promise<boolean> {
+  return new Promise(resolve => {
+    const socket = createConnection({ port, host: 'localhost' })
+    socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
+    socket.on('close', () => socket.destroy())
+    socket.on('connect', () => socket.end())
+  })
+}
+
+describe('the README', () => {
+  it('has a session whose every line does what it says, before and after a kill', { skip: withoutKcat }, async () => {
+    // The default port, unless somebody has it: then the session is run with another.
+    const port = (await isListening(9092)) ? 0 : 9092
+    await using dir = await tempDir()
+    let tidelog = await Tidelog.start({ dataDir: dir.path, port })
+    const run = ({ command, output }: Step) => {
+      const { stdout, stderr, status } = spawnSync(
+        'sh',
+        ['-c', command.replaceAll(address, `localhost:${tidelog.port}`)],
+        {
+          encoding: 'utf8',
+          timeout: 30_000,
+        },
+      )
+      assert.deepEqual({ stdout, stderr, status }, { stdout: output, stderr: '', status: 0 }, command)
+    }
+    try {
+      const session = sessionOf(readme)
+      assert.equal(session.length, 5)
+      for (const step of session) run(step)
+      await tidelog.kill()
+      tidelog = await Tidelog.start({ dataDir: dir.path, port })
+      for (const step of session.filter(({ output }) => output !== '')) run(step)
+    } finally {
+      await tidelog.kill()
+    }
+  })
+
+  it('shows the ready line as it is', async () => {
+    await using dir = await tempDir()
+    await using tidelog = await Tidelog.start({ dataDir: dir.path })
+    const shown = tidelog.stdout.replace(String(tidelog.port), '9092').replace(dir.path, './data')
+    assert.ok(readme.includes(shown), shown)
+  })
+
+  it('names every option with its default, and none that does not exist', () => {
+    const known = new Map(optionTable.map(option => [option.name as string, option.default]))
+    const named = new Set([...readme.matchAll(/`--([a-z-]+)/g)].map(match => match[1] as string))
+    assert.deepEqual(
+      [...named].filter(name => !known.has(name)),
+      [],
+    )
+    assert.deepEqual(
+      [...known.keys()].filter(name => !named.has(name)),
+      [],
+    )
+    for (const [name, value] of known) {
+      const row = readme.split('\n').find(line => line.startsWith('| `--') && line.includes(`--${name}`)) ?? ''
+      if (value !== null && value !== 'false') assert.ok(row.includes(`\`${value}\``), `--${name}: ${value}`)
+    }
+  })
+})
