@@ -86,7 +86,8 @@ async function collect(
   request: SegmentReadRequest,
   sound: Continuity,
 ): Promise<SegmentRead> {
-  if (endOf(first.header) > request.limit) return nothing
+  // Limits lie between batches: one that seems to reach over it does not say the truth about its end.
+  if (endOf(first.header) > request.limit) return corrupt
   const bytesFirst = first.header.bytes
   if (bytesFirst > request.bytesMax && !request.minOne) return nothing
   const wanted = Math.min(Math.max(Math.min(request.bytesMax, windowBytesMax), bytesFirst), end - first.position)
