@@ -178,6 +178,8 @@ export class PartitionLog implements BatchOwner {
     if (this.#removed) {
       batch.unpin()
       this.store.cache.dropUnflushed(batch.cached)
+      // It was stored before its topic went; whoever waits must not wait for ever.
+      batch.onAcknowledged?.()
       return
     }
     batch.segment.settle(batch)
@@ -218,25 +220,30 @@ export class PartitionLog implements BatchOwner {
     segment.readers++
     try {
       let { position, offset: from } = await segment.pointBeforeTime(timestampMs)
-      const to = segment.progress.flushedBytes
-      while (position < to) {
-        const found: Found[] = []
-        const start = position
-        await walkFile(segment, this.store.descriptors, { from: position, fromOffset: from, to }, one => {
-          position = (one.position + one.header.bytes) as Position
-          from = endOf(one.header)
-          if (one.header.maxTimestamp >= timestampMs) found.push(one)
-          return found.length < lookupBatchesMax
-        })
-        for (const one of found) {
-          const bytes = await readBatchAt(segment, this.store.descriptors, one)
-          if (bytes !== null) yield { header: one.header, bytes }
+      // While one is looked at, others are flushed and leave the memory: where to go on is asked anew each time.
+      for (;;) {
+        if (from < segment.cachedFrom && position < segment.progress.flushedBytes) {
+          const found: Found[] = []
+          const start = position
+          const range = { from: position, fromOffset: from, to: segment.progress.flushedBytes }
+          await walkFile(segment, this.store.descriptors, range, one => {
+            position = (one.position + one.header.bytes) as Position
+            from = endOf(one.header)
+            if (one.header.maxTimestamp >= timestampMs) found.push(one)
+            return found.length < lookupBatchesMax
+          })
+          for (const one of found) {
+            const bytes = await readBatchAt(segment, this.store.descriptors, one)
+            if (bytes !== null) yield { header: one.header, bytes }
+          }
+          // Where headers make no sense the walk ends early; what lies behind is reached through memory, if at all.
+          if (position === start) from = segment.cachedFrom
+          continue
         }
-        // Where headers make no sense the walk ends early; what lies behind is reached through memory, if at all.
-        if (position === start) break
-      }
-      for (const batch of segment.cached(from)) {
-        if (batch.end > this.#highWatermark) return
+        const [batch] = segment.cached(from)
+        if (batch === undefined || batch.end > this.#highWatermark) return
+        position = (batch.position + batch.body.length) as Position
+        from = batch.end
         if (batch.header.maxTimestamp < timestampMs) continue
         const header = { ...batch.header, baseOffset: batch.base, leaderEpoch: segment.leaderEpoch }
         const release = lend(batch.cached.slabs)
@@ -326,7 +333,7 @@ export class PartitionLog implements BatchOwner {
     await syncFolderIfThere(disk, this.folder)
   }
 
-  /** The topic is gone: every file goes. Appends that were in flight are never acknowledged. */
+  /** The topic is gone: every file goes. */
   async remove(): Promise<void> {
     this.#removed = true
     this.store.unregister(this)
