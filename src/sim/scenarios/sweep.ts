@@ -54,6 +54,7 @@ function topic(name: string, segmentBytes: number) {
   const configs = new Map([
     ['segment.bytes', String(segmentBytes)],
     ['retention.ms', '-1'],
+    ['file.delete.delay.ms', '50'],
   ])
   const rules = { relaxed: false, stampsAppendTime: false, retentionMs: -1, retentionBytes: -1 }
   return { name, partitions: 1, configs, rules }
