@@ -1,6 +1,7 @@
 /**
- * The byte tables of docs/formats/journal.md against the code that writes those bytes: each field is encoded with a value of
- * its own and must lie where the page says, and the rows of a table must cover the header without a gap.
+ * The tables of docs/formats against the code that writes those bytes. Byte tables: each field is encoded with a value of its
+ * own and must lie where the page says, and the rows must cover the header without a gap. Tables of records: the fields of the
+ * schema, in its order.
  */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
@@ -8,6 +9,8 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { crc32c } from '../src/base/crc32c.ts'
 import { ropeOf } from '../src/base/rope.ts'
+import { metadataSnapshot } from '../src/cluster/snapshot.ts'
+import { checkpointEntry } from '../src/log/checkpoint.ts'
 import {
   encodeEntryHeader,
   encodeFileHeader,
@@ -19,21 +22,23 @@ import {
   journalVersion,
   sectorBytes,
 } from '../src/log/journal-format.ts'
+import { encodeWhole } from '../src/log/whole-file.ts'
+import { onDisk } from '../src/wire/on-disk.ts'
 import { batchUnsummedBytes } from '../src/wire/record-batch.ts'
+import { int32, type Message, message } from '../src/wire/schema.ts'
 import { root } from './support/source.ts'
 
-const page = readFileSync(join(root, 'docs/formats/journal.md'), 'utf8')
-
-/** The rows of the first table under a heading, without its head. */
-function tableUnder(heading: string): string[][] {
-  const section = page.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? ''
-  const rows = section.split('\n').filter(line => line.startsWith('|'))
-  return rows.slice(2).map(row =>
-    row
-      .slice(1, -1)
-      .split('|')
-      .map(cell => cell.trim()),
-  )
+/** The rows of the first table under a heading (`page#Heading`, or `page` for its title), without the table's head. */
+function tableUnder(place: string): string[][] {
+  const [name, heading] = place.split('#')
+  const page = readFileSync(join(root, `docs/formats/${name}.md`), 'utf8')
+  const section = heading === undefined ? page : page.split(`\n## ${heading}\n`)[1]
+  const table = /(?:^\|.*\n)+/m.exec(section ?? '')?.[0] ?? ''
+  const rows = table.trimEnd().split('\n').slice(2)
+  return rows.map(row => {
+    const cells = row.slice(1, -1).split('|')
+    return cells.map(cell => cell.trim())
+  })
 }
 
 /** Checks every row of a byte table against the bytes, and that the rows cover them and name every field. */
@@ -41,6 +46,7 @@ function assertLayout(heading: string, bytes: Buffer, fields: Readonly<Record<st
   let expectedOffset = 0
   const named = new Set<string>()
   for (const [offset, size, field = ''] of tableUnder(heading)) {
+    if (size === 'length') continue
     const from = Number(offset)
     const to = from + Number(size)
     assert.equal(from, expectedOffset, `${heading}: ${field} begins where the row before it ends`)
@@ -52,6 +58,23 @@ function assertLayout(heading: string, bytes: Buffer, fields: Readonly<Record<st
   assert.equal(expectedOffset, bytes.length, `${heading}: the rows cover all of it`)
   assert.deepEqual([...named].sort(), Object.keys(fields).sort(), `${heading}: every field has a row`)
 }
+
+/** Checks a record's table against its schema: fields in order, their types, and offsets as long as those are fixed. */
+function assertRecord(heading: string, { fields }: Message['body']): void {
+  let offset = 0
+  const expected = fields.map(({ name, type }) => {
+    const row = [Number.isNaN(offset) ? '' : `${offset}`, type.kind, name]
+    offset += fixedBytes[type.kind] ?? Number.NaN
+    return row
+  })
+  assert.deepEqual(
+    tableUnder(heading).map(row => row.slice(0, 3)),
+    expected,
+    heading,
+  )
+}
+
+const fixedBytes: Readonly<Partial<Record<string, number>>> = { bool: 1, int32: 4, uint32: 4, int64: 8 }
 
 function uint(value: number, bytes: 1 | 2 | 4): Buffer {
   const buffer = Buffer.alloc(bytes)
@@ -74,7 +97,7 @@ describe('docs/formats/journal.md', () => {
     const clusterId = Buffer.alloc(16, 0xc1)
     const diskId = Buffer.alloc(16, 0xd2)
     const sector = encodeFileHeader({ clusterId, diskId, fileSeq: marker(1), fileBytes: marker(2), salt })
-    assertLayout('File header', sector.subarray(0, fileHeaderBytes), {
+    assertLayout('journal#File header', sector.subarray(0, fileHeaderBytes), {
       magic: Buffer.from('TIDE'),
       kind: Buffer.from('JRNL'),
       version: uint(journalVersion, 2),
@@ -93,7 +116,7 @@ describe('docs/formats/journal.md', () => {
     const [fileSeq, groupSeq, durableThrough] = [marker(1), marker(2), marker(3)]
     const small = { position: 0x2122_2324, bytes: 0x3132_3334, entries: 0x4142_4344 }
     encodeGroupHeader(bytes, 0, { fileSeq, groupSeq, durableThrough, ...small }, salt)
-    assertLayout('Group header', bytes, {
+    assertLayout('journal#Group header', bytes, {
       magic: Buffer.from('TGRP'),
       checksum: uint(crc32c(bytes.subarray(8, 64), salt), 4),
       fileSeq: int64(fileSeq),
@@ -113,7 +136,7 @@ describe('docs/formats/journal.md', () => {
       encodeEntryHeader(bytes, 0, { kind, segmentId, base, end, sequence, length: body.length }, ropeOf(body))
       const covered = kind === entryKinds.batch ? body.subarray(0, batchUnsummedBytes) : body
       const start = crc32c(bytes.subarray(0, 4))
-      assertLayout('Entry header', bytes, {
+      assertLayout('journal#Entry header', bytes, {
         kind: uint(kind, 1),
         checksum: uint(crc32c(covered, crc32c(bytes.subarray(8, 48), start)), 4),
         segmentId: int64(segmentId),
@@ -127,7 +150,31 @@ describe('docs/formats/journal.md', () => {
   }
 
   it('has the kinds of entries', () => {
-    const kinds = tableUnder('Kinds').map(([number, name]) => [name, Number(number)])
+    const kinds = tableUnder('journal#Kinds').map(([number, name]) => [name, Number(number)])
     assert.deepEqual(Object.fromEntries(kinds), entryKinds)
+  })
+})
+
+describe('docs/formats/whole-file.md', () => {
+  it('has the envelope as it is written', () => {
+    const table = message({ name: 'Something', versions: [0, 0x1122], ...onDisk, body: { field: int32 } })
+    const [header, body] = encodeWhole(table, { field: 1 }) as [Buffer, Buffer]
+    assertLayout('whole-file', header, {
+      magic: Buffer.from('TIDEFILE'),
+      kind: Buffer.from('Somethin'),
+      version: uint(0x1122, 2),
+      length: uint(body.length, 4),
+      checksum: uint(crc32c(body, crc32c(header.subarray(0, 24))), 4),
+    })
+  })
+})
+
+describe('the tables of records in docs/formats', () => {
+  it('have the fields of a checkpoint entry', () => {
+    assertRecord('checkpoint#Entry', checkpointEntry.body)
+  })
+
+  it('have the fields of a metadata snapshot', () => {
+    assertRecord('metadata#Snapshot', metadataSnapshot.body)
   })
 })
