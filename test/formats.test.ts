@@ -42,25 +42,25 @@ function tableUnder(place: string): string[][] {
 }
 
 /** Checks every row of a byte table against the bytes, and that the rows cover them and name every field. */
-function assertLayout(heading: string, bytes: Buffer, fields: Readonly<Record<string, Buffer>>): void {
+function assertLayout(place: string, bytes: Buffer, fields: Readonly<Record<string, Buffer>>): void {
   let expectedOffset = 0
   const named = new Set<string>()
-  for (const [offset, size, field = ''] of tableUnder(heading)) {
+  for (const [offset, size, field = ''] of tableUnder(place)) {
     if (size === 'length') continue
     const from = Number(offset)
     const to = from + Number(size)
-    assert.equal(from, expectedOffset, `${heading}: ${field} begins where the row before it ends`)
+    assert.equal(from, expectedOffset, `${place}: ${field} begins where the row before it ends`)
     const expected = field === 'zero' ? Buffer.alloc(to - from) : fields[field]
-    assert.deepEqual(bytes.subarray(from, to), expected, `${heading}: ${field} at ${from}, ${size} bytes`)
+    assert.deepEqual(bytes.subarray(from, to), expected, `${place}: ${field} at ${from}, ${size} bytes`)
     if (field !== 'zero') named.add(field)
     expectedOffset = to
   }
-  assert.equal(expectedOffset, bytes.length, `${heading}: the rows cover all of it`)
-  assert.deepEqual([...named].sort(), Object.keys(fields).sort(), `${heading}: every field has a row`)
+  assert.equal(expectedOffset, bytes.length, `${place}: the rows cover all of it`)
+  assert.deepEqual([...named].sort(), Object.keys(fields).sort(), `${place}: every field has a row`)
 }
 
 /** Checks a record's table against its schema: fields in order, their types, and offsets as long as those are fixed. */
-function assertRecord(heading: string, { fields }: Message['body']): void {
+function assertRecord(place: string, { fields }: Message['body']): void {
   let offset = 0
   const expected = fields.map(({ name, type }) => {
     const row = [Number.isNaN(offset) ? '' : `${offset}`, type.kind, name]
@@ -68,9 +68,9 @@ function assertRecord(heading: string, { fields }: Message['body']): void {
     return row
   })
   assert.deepEqual(
-    tableUnder(heading).map(row => row.slice(0, 3)),
+    tableUnder(place).map(row => row.slice(0, 3)),
     expected,
-    heading,
+    place,
   )
 }
 
