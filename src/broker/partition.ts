@@ -440,7 +440,7 @@ export class Partition implements PartitionStore {
   }
 }
 
-/** A seal's index counts offsets of a segment in 32 bits. */
+/** Offsets of one segment, as Kafka bounds them. */
 const segmentOffsetsMax = 0x7fff_ffff
 
 function refuse(error: RefusalError, message: string): AppendOutcome {

@@ -246,6 +246,12 @@ export class LogStore {
     this.#tableNumber = number
     for (const row of table?.segments ?? []) this.#foundOf(row.segmentId as SegmentId, found => takeRow(found, row))
     const found = await findJournalFiles(disk, identity, table?.fromFileSeq ?? 1)
+    if (table !== null && found.slots.length === 0 && !this.settings.acceptDataLoss) {
+      throw new TidelogError(
+        'CORRUPT',
+        'the journal is gone; restore it, or start with --accept-data-loss to go on without it',
+      )
+    }
     // A name that a killed process left may not be durable yet, and what goes into the file from now on must be.
     await syncFolder(disk, journalFolder)
     const end = await this.#replay(found.live, table?.durableThrough ?? 0)
