@@ -117,11 +117,9 @@ async function plant(): Promise<number> {
     const found = await findMutant(mutant, seed => watchdog.begin(seed))
     if (found === null) missed += 1
     const first = found?.anomalies[0]
-    const result =
-      found === null
-        ? `MISSED in ${mutant.seedsMax} seeds`
-        : `seed ${found.seed}: ${first?.kind}, ${first?.text.slice(0, 120)}`
-    console.log(`${mutant.name.padEnd(44)} ${mutant.scenario.padEnd(14)} ${result}`)
+    const what =
+      found === null ? `MISSED in ${mutant.seedsMax} seeds` : `seed ${found.seed}: ${first?.kind}, ${first?.text}`
+    console.log(`${mutant.name.padEnd(54)} ${mutant.scenario.padEnd(14)} ${what.split('\n')[0]?.slice(0, 140)}`)
   }
   return missed > 0 ? 1 : 0
 }

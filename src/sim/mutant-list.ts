@@ -117,7 +117,7 @@ export const mutants: readonly Mutant[] = [
     name: 'loses the producer window of what was sealed',
     scenario: 'mixed',
     seedsMax: 300,
-    bug: edit('log/recovery.ts', 'this.#flushedProducers.put(state)', 'void state'),
+    bug: edit('log/recovery.ts', 'of toProducers(seal.body.producers)', 'of toProducers([])'),
   },
   {
     name: 'evicts bytes that are not flushed',

@@ -50,16 +50,25 @@ async function load(folder: string): Promise<Simulator> {
   return { runScenario: simulation.runScenario, openEngine: node.openEngine, scenarios: index.scenarios }
 }
 
+/** What keeps an edit from being made, as a sentence; null when its text occurs exactly once. */
+export function whyNotPlanted({ file, find }: Edit): string | null {
+  const count = readFileSync(join(root, file), 'utf8').split(find).length - 1
+  return count === 1 ? null : `the text to change occurs ${count} times in ${file}: ${find}`
+}
+
 /** A copy of the sources that differs in a few places. Not below `node_modules`, where Node strips no types. */
 function copyMutated(folder: string, edits: readonly Edit[]): string {
   cpSync(join(root, 'src'), join(folder, 'src'), { recursive: true, filter: path => !path.endsWith('.test.ts') })
   cpSync(join(root, 'package.json'), join(folder, 'package.json'))
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))
-  for (const { file, find, replace } of edits) {
-    const path = join(folder, file)
-    const pieces = readFileSync(path, 'utf8').split(find)
-    invariant(pieces.length === 2, `the text to change occurs once in ${file}, not ${pieces.length - 1} times: ${find}`)
-    writeFileSync(path, pieces.join(replace))
+  for (const edit of edits) {
+    const why = whyNotPlanted(edit)
+    invariant(why === null, why ?? '')
+    const path = join(folder, edit.file)
+    writeFileSync(
+      path,
+      readFileSync(path, 'utf8').replace(edit.find, () => edit.replace),
+    )
   }
   return folder
 }
