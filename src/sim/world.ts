@@ -343,6 +343,8 @@ export class World {
         this.scheduler.after(stallMs + this.#latencyMs(operation) * this.slowness, () => {
           if (this.#process?.number !== number) return
           this.scheduler.note(operation.kind, operation.path, operation.position, operation.bytes)
+          const landmark = landmarkOf(operation)
+          if (landmark !== null) this.count(landmark)
           task()
         })
       },
@@ -388,6 +390,15 @@ interface LiveProcess {
   alive: boolean
   /** A fault happened for which a node may stop. */
   hasReason: boolean
+}
+
+/** What an operation says about how far a run got, for the report of a search. */
+function landmarkOf({ kind, path }: Operation): string | null {
+  if (kind === 'sync') return path.startsWith('journal/') ? 'journal syncs' : path.endsWith('.log') ? 'flushes' : null
+  if (kind !== 'rename') return null
+  if (path.endsWith('.seal.tmp')) return 'seals'
+  if (path.startsWith('checkpoint.')) return 'journal trims'
+  return path === 'metadata.tmp' ? 'metadata snapshots' : null
 }
 
 /** Whether an error is one that no disk and no user can cause. */
