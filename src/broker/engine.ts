@@ -47,6 +47,8 @@ export interface EngineHooks {
 
 const nodeIdDefault = 1 as NodeId
 const producerIdBlock = 1000
+/** More than any node gives out between two looks at its metadata. */
+const skippedProducerIds = 1_000_000
 /** When a deleted topic's files could not be removed, they are tried again after this. */
 const purgeRetryMs = 1000
 /** Partitions recovered side by side: their file operations overlap, and descriptors stay bounded. */
@@ -136,6 +138,7 @@ export class Engine implements Storage, AsyncDisposable {
       metadata = await MetadataLog.open({ ...io, journal: store.journal, found, nodeId: identity.nodeId as NodeId })
       engine = new Engine({ io, settings, hooks, identity, store, metadata })
       await engine.#register(identity)
+      if (store.raftMayBeDamaged) await engine.#skipProducerIds()
       await engine.#recover()
       engine.#scheduleTick()
       return engine
@@ -243,6 +246,18 @@ export class Engine implements Storage, AsyncDisposable {
     })
     if (!outcome.ok) throw new TidelogError('REFUSED', outcome.message)
     await saveIdentity(this.#io.disk, { ...attempting, confirmed: incarnation })
+  }
+
+  /**
+   * A lost piece of the journal may have held the newest changes of the metadata. Ids that were given out must not be given
+   * out again: two producers with one id would take each other's batches for retries.
+   */
+  async #skipProducerIds(): Promise<void> {
+    this.#hooks.report({
+      event: 'damage',
+      what: 'the newest changes of topics and producer ids may be among what is lost',
+    })
+    await this.#metadata.propose({ do: 'allocateProducerIds', nodeId: this.nodeId, count: skippedProducerIds })
   }
 
   async #recover(): Promise<void> {

@@ -113,6 +113,8 @@ export class LogStore {
   readonly raft: FoundRaft[] = []
   /** Stretches of the journal that are lost and of which nobody can say what was in them. */
   damage = 0
+  /** Entries of Raft's may be among what is lost, and none came after it that would show a gap. */
+  raftMayBeDamaged = false
   readonly #partitions = new Set<PartitionLog>()
   readonly #found = new Map<SegmentId, FoundSegment>()
   readonly #roomWaiters = new Set<() => void>()
@@ -286,12 +288,16 @@ export class LogStore {
         } else if (header.kind === entryKinds.checkpoint)
           this.#foundCheckpoint(header, body, place.groupSeq > durableThrough)
         else {
+          this.raftMayBeDamaged = false
           place.file.pins++
           this.raft.push({ kind: header.kind, body: Buffer.from(body), file: place.file })
         }
       },
       damage: damage => {
-        if (!damage.isComplete) this.damage++
+        if (!damage.isComplete) {
+          this.damage++
+          this.raftMayBeDamaged = true
+        }
         for (const { segmentId, base, end } of damage.lost) {
           this.#foundOf(segmentId as SegmentId, found => {
             found.lost.push({ base: base as Offset, end: end as Offset })

@@ -193,11 +193,8 @@ class Recovery {
       records: 0,
     }
     if (hasFile) kept = await this.#soundPrefix(segment, kept)
-    this.#report(
-      kept.flushedEnd < progress.flushedEnd
-        ? `${segment.logPath} is shorter than what was synced: offsets ${kept.flushedEnd} to ${progress.flushedEnd - 1} are lost`
-        : `nothing is known of ${segment.logPath}, its seal file is lost: what is sound in it is kept, up to offset ${kept.flushedEnd}`,
-    )
+    // What lies below the log start was being removed.
+    if ((segment.end ?? progress.flushedEnd) > this.#logStartOffset) this.#reportSalvage(segment, kept)
     const salvaged = new Segment({
       record: { ...segment, state: segment.end === null ? 'open' : 'sealed', bytes: 0, maxTimestamp: -1 },
       path: segment.logPath.slice(0, -'.log'.length),
@@ -211,6 +208,14 @@ class Recovery {
       salvaged.skipToDurable()
     }
     return salvaged
+  }
+
+  #reportSalvage({ logPath, progress }: Segment, kept: Progress): void {
+    this.#report(
+      kept.flushedEnd < progress.flushedEnd
+        ? `${logPath} is shorter than what was synced: offsets ${kept.flushedEnd} to ${progress.flushedEnd - 1} are lost`
+        : `nothing is known of ${logPath}, its seal file is lost: what is sound in it is kept, up to offset ${kept.flushedEnd}`,
+    )
   }
 
   async #soundPrefix(segment: Segment, empty: Progress): Promise<Progress> {
