@@ -5,18 +5,27 @@ import type { Process } from './world.ts'
 /** Longer than the delays of deletion and two looks at retention. */
 export const tidyMs = 4000
 
+/** Where each partition's log starts, by the name of its folder. */
+export function logStarts(workload: Workload, process: Process): ReadonlyMap<string, number> {
+  const starts = new Map<string, number>()
+  for (const partition of [...workload.partitions]) {
+    const store = workload.store(process, partition)
+    if (store !== null) starts.set(`${partition.topicId}-${partition.index}`, store.logStartOffset)
+  }
+  return starts
+}
+
 /** Files of deleted topics, of segments wholly below a log start, and temporary ones; a sentence each. */
-export function findLeftovers(workload: Workload, process: Process, paths: readonly string[]): string[] {
+export function findLeftovers(starts: ReadonlyMap<string, number>, paths: readonly string[]): string[] {
   const sentences = paths.filter(path => path.endsWith('.tmp')).map(path => `${path} is left over`)
   const folders = Map.groupBy(
     paths.filter(path => path.startsWith('topics/')),
     path => path.split('/')[1] ?? '',
   )
   for (const [folder, files] of folders) {
-    const partition = workload.partitions.find(({ topicId, index }) => `${topicId}-${index}` === folder)
-    const store = partition === undefined ? null : workload.store(process, partition)
-    if (store === null) sentences.push(`${folder} belongs to no topic and holds ${files.length} files`)
-    else sentences.push(...oldSegments(files, store.logStartOffset))
+    const start = starts.get(folder)
+    if (start === undefined) sentences.push(`${folder} belongs to no topic and holds ${files.length} files`)
+    else sentences.push(...oldSegments(files, start))
   }
   return sentences
 }

@@ -3,7 +3,7 @@ import { Prng } from '../base/prng.ts'
 import type { Timer } from '../io/clock.ts'
 import { administrator, verifyAll } from './admin.ts'
 import { type Anomaly, check } from './checker.ts'
-import { findLeftovers, tidyMs } from './leftovers.ts'
+import { findLeftovers, logStarts, tidyMs } from './leftovers.ts'
 import { idempotentProducer, plainProducer } from './producers.ts'
 import { catchUpReader, tailReader } from './readers.ts'
 import type { TraceSink } from './scheduler.ts'
@@ -218,10 +218,12 @@ export class Simulation {
   /** A node that is left alone cleans up behind itself. */
   async #checkLeftovers(): Promise<void> {
     const { world, workload } = this
-    await world.run(tidyMs)
     const { process } = world
     if (process === null || world.damaged) return
-    const leftovers = findLeftovers(workload, process, world.files.walk())
+    const starts = logStarts(workload, process)
+    await world.run(tidyMs)
+    if (!process.alive) return
+    const leftovers = findLeftovers(starts, world.files.walk())
     if (leftovers.length > 0) world.broken('leftovers', leftovers.slice(0, 3).join('; '))
     const journalBytes = world.files.walk('journal').reduce((sum, path) => sum + world.files.file(path).size, 0)
     const limit = this.tuning.journalBytes + 4 * this.tuning.journalFileBytes + 2 * workload.profile.hugeBytes
