@@ -75,6 +75,7 @@ export class JournalFiles {
   readonly #identity: Identity
   readonly #settings: JournalSettings
   readonly #onRoom: () => void
+  readonly #onTaken: () => void
   readonly #onFailure: (error: unknown) => void
   readonly #live: JournalFile[] = []
   readonly #spares: Spare[] = []
@@ -94,6 +95,8 @@ export class JournalFiles {
     settings: JournalSettings
     /** There is a spare more than before. */
     onRoom: () => void
+    /** The journal has become a file longer. */
+    onTaken?: () => void
     onFailure: (error: unknown) => void
   }) {
     this.#disk = options.disk
@@ -102,6 +105,7 @@ export class JournalFiles {
     this.#identity = options.identity
     this.#settings = options.settings
     this.#onRoom = options.onRoom
+    this.#onTaken = options.onTaken ?? (() => {})
     this.#onFailure = options.onFailure
   }
 
@@ -231,6 +235,7 @@ export class JournalFiles {
     const salt = this.#random.bytes(4).readUInt32BE(0)
     const file: JournalFile = { ...spare, seq: this.#nextSeq++, salt, pins: 0 }
     this.#live.push(file)
+    this.#onTaken()
     return file
   }
 

@@ -134,6 +134,8 @@ export class LogStore {
       identity,
       settings: settings.journal,
       onRoom: () => this.#journal?.onRoom(),
+      // Where only metadata is written nothing else would make the journal shorter.
+      onTaken: () => this.flusher.kick(),
       onFailure: error => this.#fail(error),
     })
     this.flusher = new Flusher({
