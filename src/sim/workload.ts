@@ -171,7 +171,9 @@ export class Workload {
     const store = process.node.storage.topicById(partition.topicId)?.partitions[partition.index]
     const wanted = this.partitions.includes(partition)
     if (store === undefined && wanted) {
-      this.world.broken('lost topic', `${partition.key} of ${partition.plan.name} is not there`)
+      // Damage may have cost the newest changes of topics; the node has to say so, and nothing else is promised then.
+      if (this.world.damageReported) this.world.record({ type: 'deleting', partition: partition.key })
+      else this.world.broken('lost topic', `${partition.key} of ${partition.plan.name} is not there`)
       this.partitions.splice(this.partitions.indexOf(partition), 1)
     }
     return store ?? null

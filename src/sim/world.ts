@@ -77,6 +77,8 @@ export class World {
   splitWrites = 0
   /** Bits were flipped, or files lost. */
   damaged = false
+  /** A node said that something is damaged. */
+  damageReported = false
   /** Nodes are started with the operator's word that damage may cost records. */
   acceptsDataLoss = false
   /** Why the node said it could not go on, for scenarios that expect it. */
@@ -268,6 +270,7 @@ export class World {
   }
 
   #damageReported(): void {
+    this.damageReported = true
     this.record({ type: 'damage reported' })
     if (!this.damaged) this.broken('false corruption', 'the node reports damage where there is none')
   }

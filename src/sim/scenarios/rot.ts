@@ -20,10 +20,13 @@ export const rot: Scenario = {
 
 function damageSome(simulation: Simulation): void {
   const { world, prng } = simulation
-  const paths = world.files.walk('topics').filter(path => world.files.file(path).size > 0)
+  const folder = prng.chance(0.2) ? 'journal' : 'topics'
+  const paths = world.files.walk(folder).filter(path => world.files.file(path).size > 0)
+  // Nothing tells that a newest journal file was there once: only cut ones are noticed.
+  const canVanish = folder !== 'journal'
   if (prng.chance(0.7)) flipSome(simulation, 'journal')
   else if (prng.chance(0.2)) flipSome(simulation, '')
-  else if (paths.length > 0) world.loseFile(prng.pick(paths), prng.chance(0.5) ? null : prng.float())
+  else if (paths.length > 0) world.loseFile(prng.pick(paths), canVanish && prng.chance(0.5) ? null : prng.float())
 }
 
 /** Flips bits of one byte, or two, below a folder. */
