@@ -85,9 +85,13 @@ const damageOf = ({ reports }: Opened) => reports.filter(({ event }) => event ==
 describe('the store of a disk', () => {
   it('writes no checkpoint table, and frees no journal file, before every partition has taken its part', async () => {
     const topic = new Topic(3)
-    const first = await openStore(new MemoryDisk())
+    const roomy = { journal: { ...settings.journal, bytesMax: 1 << 20 } }
+    const first = await openStore(new MemoryDisk(), roomy)
     const logs = await Promise.all([0, 1, 2].map(i => topic.open(first, i)))
     first.store.endRecovery()
+    // As an entry of Raft's does: the first process frees nothing.
+    const [oldest] = first.store.files.live
+    if (oldest !== undefined) oldest.pins++
     const written: TestBatch[][] = [[], [], []]
     for (let i = 0; i < 60; i++) {
       const batch = testBatch({ fill: 400, text: `${i}` })
@@ -104,16 +108,17 @@ describe('the store of a disk', () => {
       await append(logs[0] as PartitionLog, batch)
     }
 
-    const second = await openStore(first.disk.kill({}))
+    const second = await openStore(first.disk.kill({}), { journal: { ...settings.journal, bytesMax: 16 * 8192 } })
     const { number } = await loadCheckpointTable(second.disk)
     const early = await topic.open(second, 0)
     second.store.flusher.hurry()
     await rest(200)
     assert.equal((await loadCheckpointTable(second.disk)).number, number, 'no table without partitions 1 and 2')
     assert.ok(!early.needsFlush, 'though the flusher did its work')
+    assert.ok(second.store.files.freeable() >= 2, 'and there was something to free')
 
     // The process ends here: the others were not recovered yet.
-    const third = await openStore(second.disk.losePower({}).disk)
+    const third = await openStore(second.disk.losePower({}).disk, roomy)
     const recovered = await Promise.all([0, 1, 2].map(i => topic.open(third, i)))
     third.store.endRecovery()
     for (const i of [0, 1, 2]) await check(recovered[i] as PartitionLog, written[i] ?? [], `partition ${i}`)
