@@ -197,8 +197,10 @@ class Replay {
 
   async run(): Promise<ReplayEnd> {
     let position = sectorBytes
+    const longest = this.#live.reduce((bytes, file) => Math.max(bytes, file.bytes), 0)
+    const memory = Buffer.allocUnsafeSlow(Math.min(longest, windowBytes))
     for (let index = 0; index < this.#live.length; index++) {
-      const reader = new GroupReader(this.#live[index] as JournalFile)
+      const reader = new GroupReader(this.#live[index] as JournalFile, memory)
       position = await this.#file(index, reader)
     }
     const proven = this.#provenThrough + 1
@@ -245,7 +247,10 @@ class Replay {
         this.#expected = group.groupSeq
         return false
       }
-      if (bytes !== null) this.#deliver(reader.file, group, bytes)
+      // Looking for later groups has used the memory for other bytes.
+      const again = await reader.load(group.position, group.bytes)
+      if (again !== null)
+        this.#deliver(reader.file, group, again, entry => isIntact(again, entry.at, entry.header, entry.body))
       this.#visitor.damage({
         file: reader.file.name,
         fromGroup: group.groupSeq,
@@ -253,7 +258,7 @@ class Replay {
         lost: outcome.lost,
         isComplete: outcome.isComplete,
       })
-    } else if (bytes !== null) this.#deliver(reader.file, group, bytes)
+    } else if (bytes !== null) this.#deliver(reader.file, group, bytes, () => true)
     this.#expected = group.groupSeq + 1
     this.#last = { file: reader.file, position: group.position, bytes: toSector(group.bytes) }
     return true
@@ -278,9 +283,9 @@ class Replay {
     return { intact: damaged === 0 && isWalked, lost, isComplete: isWalked && lost.length === damaged }
   }
 
-  #deliver(file: JournalFile, group: GroupHeader, bytes: Buffer): void {
+  #deliver(file: JournalFile, group: GroupHeader, bytes: Buffer, isSound: (entry: WalkedEntry) => boolean): void {
     walkEntries(bytes, (header, at, body) => {
-      if (!isIntact(bytes, at, header, body)) return
+      if (!isSound({ header, at, body })) return
       this.#nextSequence = Math.max(this.#nextSequence, header.sequence + 1)
       const position = group.position + at + entryHeaderBytes
       this.#visitor.entry(header, body, { file, position, groupSeq: group.groupSeq })
@@ -304,7 +309,7 @@ class Replay {
 
   async #firstGroupAfter(index: number, groupSeqMin: number): Promise<GroupHeader | null> {
     for (const file of this.#live.slice(index + 1)) {
-      const group = await new GroupReader(file).next(sectorBytes, groupSeqMin)
+      const group = await new GroupReader(file, null).next(sectorBytes, groupSeqMin)
       if (group !== null) return group
     }
     return null
@@ -318,6 +323,12 @@ class Replay {
       this.#visitor.damage({ file: file.name, fromGroup, toGroup, lost: [], isComplete: false })
     }
   }
+}
+
+interface WalkedEntry {
+  readonly header: EntryHeader
+  readonly at: number
+  readonly body: Buffer
 }
 
 function isIntact(bytes: Buffer, at: number, header: EntryHeader, body: Buffer): boolean {
@@ -343,16 +354,21 @@ function walkEntries(bytes: Buffer, visit: (header: EntryHeader, at: number, bod
   return count
 }
 
-const windowBytes = 4 << 20
+/** Several of the largest ordinary groups, so that few are read twice for lying across two stretches. */
+const windowBytes = 16 << 20
+/** For a look at a file that is not being replayed. */
+const scanBytes = 4 << 20
 
 /** One journal file, read through a window. */
 class GroupReader {
   readonly file: JournalFile
   readonly #window: ReadWindow
+  readonly #stretchBytes: number
 
-  constructor(file: JournalFile) {
+  constructor(file: JournalFile, memory: Buffer | null) {
     this.file = file
-    this.#window = new ReadWindow(file.file, file.bytes, windowBytes)
+    this.#stretchBytes = memory?.length ?? scanBytes
+    this.#window = new ReadWindow(file.file, file.bytes, this.#stretchBytes, memory)
   }
 
   load(position: number, length: number): Promise<Buffer | null> {
@@ -369,7 +385,7 @@ class GroupReader {
   async next(position: number, groupSeqMin: number): Promise<GroupHeader | null> {
     let from = position
     while (from + groupHeaderBytes <= this.file.bytes) {
-      const bytes = await this.load(from, Math.min(windowBytes, this.file.bytes - from))
+      const bytes = await this.load(from, Math.min(this.#stretchBytes, this.file.bytes - from))
       if (bytes === null) return null
       for (let at = 0; at + groupHeaderBytes <= bytes.length; at += sectorBytes) {
         const group = this.#decode(bytes, at, from + at)

@@ -22,7 +22,7 @@ import { CachedBatch, Segment, type SegmentRecord } from './segment.ts'
 import { syncFolder } from './whole-file.ts'
 
 /** Loading what the journal has goes hand in hand with flushing, so that a start needs no more memory than running does. */
-const loadPressureMax = 0.5
+const loadPressureMax = 0.9
 const flushBytes = 8 << 20
 
 export interface RecoveredPartition {
