@@ -318,7 +318,8 @@ export class PartitionLog implements BatchOwner {
 
   /** Makes durable what recovery found out about a segment. */
   async saveProgress(segment: Segment): Promise<void> {
-    await new Promise<void>(durable => this.store.journal.append(new CheckpointNote(segment, [], { durable })))
+    const producers = [...this.#flushedProducers.all()]
+    await new Promise<void>(durable => this.store.journal.append(new CheckpointNote(segment, producers, { durable })))
   }
 
   async #removeFiles(segments: readonly Segment[]): Promise<void> {

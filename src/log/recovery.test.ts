@@ -367,6 +367,57 @@ describe('what a start meets on the disk', () => {
     }
   })
 
+  it('a journal that is gone, where that was accepted: what the segment files have is kept, checkpoint or not', async () => {
+    const { t, ledger } = await someLife()
+    await t.flush()
+    await trimmed(t)
+    await ledger.append(t, 8)
+    await t.flush()
+    const { flushedEnd } = t.log.active.progress
+    const disk = t.disk.kill({})
+    for (const path of disk.files.walk('journal')) await disk.remove(path)
+    const accepted = await TestPartition.open(disk, t.chain, { settings: { acceptDataLoss: true } })
+    assert.equal(accepted.log.highWatermark, flushedEnd)
+    const { batches, lost } = await accepted.readAll()
+    assert.deepEqual(lost, [])
+    for (const { base, batch } of ledger.acknowledged) {
+      assert.ok(batches.find(one => one.base === base)?.bytes.equals(storedAt(base, batch)), `offset ${base}`)
+    }
+  })
+
+  it('a cut segment file that is written on, with a crash at any moment: an offset is served as it was, or told to be lost', async () => {
+    for (let last = 1, isOver = false; !isOver; last++) {
+      const { t, ledger } = await someLife()
+      await t.flush()
+      await trimmed(t)
+      const path = logOf(t, 1)
+      const cut = t.disk.kill({})
+      const bytes = cut.files.peek(path)
+      cut.files.poke(path, bytes.subarray(0, Math.floor(bytes.length / 2)))
+      const { schedule, stopped } = stopAfter(last)
+      const disk = new MemoryDisk({ files: cut.files, schedule })
+      const life = (async () => {
+        const next = await TestPartition.open(disk, t.chain)
+        // As long as what was cut off: the file reaches its old length again.
+        for (let i = 0; i < 3; i++) {
+          await ledger.append(next, 8)
+          await next.flush()
+        }
+        isOver = true
+      })()
+      await Promise.race([stopped, life])
+      const again = await TestPartition.open(disk.kill({}), t.chain)
+      const { batches, lost } = await again.readAll()
+      for (const { base, batch } of ledger.acknowledged) {
+        const found = batches.find(one => one.base === base)
+        assert.ok(
+          found?.bytes.equals(storedAt(base, batch)) || lost.includes(base),
+          `operation ${last}, offset ${base}`,
+        )
+      }
+    }
+  })
+
   it('a segment file that is gone is reported and answered as lost, and the others are served', async () => {
     for (const index of [0, 1]) {
       const { t, ledger } = await someLife()
@@ -474,6 +525,42 @@ describe('damage of the journal', () => {
         if (round === 3) await again.flush()
         again = await again.restart({ settings: { cacheBytes: 4096 } })
       }
+    }
+  })
+
+  it('that took a batch and the checkpoint behind it loses nothing that the segment file has', async () => {
+    const t = await TestPartition.fresh()
+    const ledger = new Ledger()
+    await ledger.append(t, 7)
+    await t.flush()
+    for (let i = 0; i < 3; i++) await ledger.append(t, 7)
+    await t.flush()
+    await ledger.append(t, 8)
+    await t.settled()
+    await t.store.journal.close()
+    const disk = t.disk.kill({})
+    // The batches of the second run, and what says that they are in the file.
+    for (const i of [1, 2, 3]) flip(disk, placeOf(disk, `batch ${i} `))
+    const { file, position } = placeOf(disk, 'batch 3 ')
+    const bytes = disk.files.peek(file)
+    const checkpoint = bytes.indexOf('TGRP', position)
+    flip(disk, { file, position: checkpoint + 64 + 48 + 5 })
+    let again = await TestPartition.open(disk, t.chain)
+    for (const round of [1, 2, 3]) {
+      const { batches, lost } = await again.readAll()
+      assert.deepEqual(lost, [], `round ${round}`)
+      for (const { base, batch } of ledger.acknowledged) {
+        assert.ok(
+          batches.find(one => one.base === base)?.bytes.equals(storedAt(base, batch)),
+          `round ${round}: ${base}`,
+        )
+      }
+      const { base, batch } = ledger.acknowledged[3] as Ledger['acknowledged'][number]
+      const verdict = again.check(batch)
+      assert.equal(verdict.kind === 'duplicate' ? verdict.of.base : verdict, base)
+      await ledger.append(again, 8)
+      await again.flush()
+      again = await again.restart()
     }
   })
 

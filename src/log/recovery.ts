@@ -17,13 +17,22 @@ import type { FoundBatch, FoundSegment, LogStore } from './log-store.ts'
 import type { PartitionLog, PartitionLogOptions } from './partition-log.ts'
 import { folderOfPartition, segmentPath } from './paths.ts'
 import { Producers } from './producers.ts'
-import { endOf, readBatchAt, walkFile } from './read.ts'
+import { endOf, type Found, readBatchAt, walkFile } from './read.ts'
 import { CachedBatch, Segment, type SegmentRecord } from './segment.ts'
 import { syncFolder } from './whole-file.ts'
 
 /** Loading what the journal has goes hand in hand with flushing, so that a start needs no more memory than running does. */
 const loadPressureMax = 0.9
 const flushBytes = 8 << 20
+
+/** The progress of an empty file. */
+const emptyFile = {
+  flushedBytes: 0 as Position,
+  checksum: 0,
+  maxTimestamp: -1,
+  maxTimestampBase: -1 as Offset,
+  records: 0,
+}
 
 export interface RecoveredPartition {
   readonly segments: Segment[]
@@ -164,35 +173,28 @@ class Recovery {
   }
 
   /**
-   * Cuts what the checkpoint does not vouch for, as the journal has it. Where the file is too short, or neither a checkpoint
-   * nor the journal knows of what is in it (its seal file is lost), returns a segment of what is sound in the file instead.
+   * Cuts what the checkpoint does not vouch for, as the journal has it. Where the journal has not (it was damaged, or a seal
+   * file is lost), or where the file is too short, returns a segment of what is sound in the file instead.
    */
   async #checkFile(segment: Segment, hasFile: boolean, found: FoundSegment): Promise<Segment | null> {
-    const { flushedBytes } = segment.progress
-    if (!hasFile) return flushedBytes > 0 ? this.#salvage(segment, false) : null
-    const isKnown = flushedBytes > 0 || found.batches[0]?.base === segment.base
-    const size = await this.#store.descriptors.use(segment.logPath, 'read', async file => {
-      const bytes = await file.size()
-      if (bytes > flushedBytes && isKnown) await file.truncate(flushedBytes)
-      return bytes
-    })
-    const isToBeSalvaged = size < flushedBytes || (size > 0 && !isKnown)
-    return isToBeSalvaged ? this.#salvage(segment, true) : null
+    const { flushedBytes, flushedEnd } = segment.progress
+    const nothing = { ...segment.progress, ...emptyFile, flushedEnd: segment.base }
+    if (!hasFile) return flushedBytes > 0 ? this.#salvage(segment, nothing, false) : null
+    const { descriptors } = this.#store
+    const size = await descriptors.use(segment.logPath, 'read', file => file.size())
+    if (size < flushedBytes) return this.#salvage(segment, await this.#sound(segment, nothing, size), true)
+    const isInJournal = found.batches.some(batch => batch.base === flushedEnd)
+    if (size > flushedBytes && !isInJournal) {
+      const kept = await this.#sound(segment, segment.progress, size)
+      if (kept.flushedEnd > flushedEnd) return this.#salvage(segment, kept, true)
+    }
+    if (size > flushedBytes) await descriptors.use(segment.logPath, 'read', file => file.truncate(flushedBytes))
+    return null
   }
 
-  /** Keeps the sound beginning of a file. */
-  async #salvage(segment: Segment, hasFile: boolean): Promise<Segment> {
+  /** The segment with what was kept of its file; what its checkpoint says beyond that is a hole. */
+  #salvage(segment: Segment, kept: Progress, hasFile: boolean): Segment {
     const { progress } = segment
-    let kept: Progress = {
-      ...progress,
-      flushedEnd: segment.base,
-      flushedBytes: 0 as Position,
-      checksum: 0,
-      maxTimestamp: -1,
-      maxTimestampBase: -1 as Offset,
-      records: 0,
-    }
-    if (hasFile) kept = await this.#soundPrefix(segment, kept)
     // What lies below the log start was being removed.
     if ((segment.end ?? progress.flushedEnd) > this.#logStartOffset) this.#reportSalvage(segment, kept)
     const salvaged = new Segment({
@@ -201,6 +203,7 @@ class Recovery {
       descriptors: this.#store.descriptors,
       indexIntervalBytes: this.#options.indexIntervalBytes(),
       progress: kept,
+      points: segment.index?.points.filter(point => point.position < kept.flushedBytes) ?? [],
     })
     salvaged.hasFile = hasFile
     if (kept.flushedEnd < progress.flushedEnd) {
@@ -214,26 +217,22 @@ class Recovery {
     this.#report(
       kept.flushedEnd < progress.flushedEnd
         ? `${logPath} is shorter than what was synced: offsets ${kept.flushedEnd} to ${progress.flushedEnd - 1} are lost`
-        : `nothing is known of ${logPath}, its seal file is lost: what is sound in it is kept, up to offset ${kept.flushedEnd}`,
+        : `nothing else knows of what is in ${logPath} from offset ${progress.flushedEnd} on: what is sound is kept, up to offset ${kept.flushedEnd - 1}`,
     )
   }
 
-  async #soundPrefix(segment: Segment, empty: Progress): Promise<Progress> {
+  /** How far a file of `size` bytes is sound, from where `known` ends. */
+  async #sound(segment: Segment, known: Progress, size: number): Promise<Progress> {
     const { descriptors } = this.#store
-    const size = await descriptors.use(segment.logPath, 'read', file => file.size())
-    const found: { header: Parameters<typeof endOf>[0]; position: Position }[] = []
-    await walkFile(
-      segment,
-      descriptors,
-      { from: 0 as Position, fromOffset: segment.base, to: size as Position },
-      one => {
-        found.push(one)
-        return true
-      },
-    )
-    let kept = empty
+    const found: Found[] = []
+    const range = { from: known.flushedBytes, fromOffset: known.flushedEnd, to: size as Position }
+    await walkFile(segment, descriptors, range, one => {
+      found.push(one)
+      return true
+    })
+    let kept = known
     for (const one of found) {
-      const bytes = await readBatchAt(segment, descriptors, one)
+      const bytes = one.position === kept.flushedBytes ? await readBatchAt(segment, descriptors, one) : null
       if (bytes === null) break
       this.#noteFlushed(one.header, { base: one.header.baseOffset, end: endOf(one.header) })
       const isNewest = one.header.maxTimestamp > kept.maxTimestamp
