@@ -181,7 +181,7 @@ export class FileSystem {
     const node = this.#find(path)
     if (node === undefined) throw systemError('ENOENT', path)
     if (node.kind === 'file') throw systemError('ENOTDIR', path)
-    return { folder: node, changes: node.unsynced.length, last: node.unsynced.at(-1) }
+    return { folder: node, last: node.unsynced.at(-1) }
   }
 
   /** The names as of `mark` are on stable storage. */
@@ -405,7 +405,6 @@ export class FileSystem {
 
 export interface FolderMark {
   readonly folder: FolderNode
-  readonly changes: number
   readonly last: NameChange | undefined
 }
 
