@@ -274,9 +274,14 @@ export class JournalFiles {
     while (this.#spares.length > spareTarget && isExcess()) await this.#discard(this.#spares.pop() as Spare)
   }
 
+  /** Gives a file back to the file system. One that cannot be removed now is one too many that the next start meets. */
   async #discard(file: Spare): Promise<void> {
     this.#bytes -= file.bytes
-    await file.file.close()
-    await this.#disk.remove(file.name)
+    await file.file.close().catch(unlessPassing)
+    await this.#disk.remove(file.name).catch(unlessPassing)
   }
+}
+
+function unlessPassing(error: unknown): void {
+  if (!isPassing(error)) throw error
 }

@@ -106,7 +106,7 @@ describe('an acknowledgement', () => {
   })
 
   it('is never given to what a crash took, whatever operation the crash follows', async () => {
-    const script = [200, 900, 3000, 2500, 100, 4000, 700]
+    const script = [200, 900, 3000, 2500, 100, 9000, 4000, 700]
     for (let last = 1, isOver = false; !isOver; last++) {
       for (const end of ['kill', 'losePower'] as const) {
         const crash = Promise.withResolvers<void>()
@@ -392,6 +392,42 @@ describe('files of the journal', () => {
     unpin(2)
     unpin(3)
     assert.equal(opened.files.freeable(), 3)
+  })
+
+  it('are all let go even when one of them cannot be removed', async () => {
+    const broken = { is: false }
+    const fault = ({ kind }: Operation): Fault | null =>
+      broken.is && (kind === 'remove' || kind === 'close') ? { error: 'EIO' } : null
+    const opened = await freshJournal({ settings: { bytesMax: 8 * smallJournal.fileBytes } }, { fault })
+    const entries = [longestBody + 2000, 7000, longestBody + 2000, 7000, 7000, 7000].map((bytes, i) =>
+      raft(`${i}`, bytes),
+    )
+    append(opened, ...entries)
+    await durable(...entries)
+    const before = opened.files.bytes
+    for (const file of opened.files.live) file.pins = 0
+    broken.is = true
+    await opened.files.free(opened.files.freeable())
+    broken.is = false
+    assert.equal(opened.files.live.length, 1)
+    assert.ok(opened.files.bytes < before, 'their room is free again')
+    const more = Array.from({ length: 5 }, (_, i) => batch(`${i}`, 7000))
+    append(opened, ...more)
+    await durable(...more)
+    assert.deepEqual(opened.failures, [])
+  })
+
+  it('of the first start are small; what is too long for them waits for an ordinary one', async () => {
+    const opened = await freshJournal({ settings: { firstFileBytes: 2048 } })
+    const entries = [raft('a', 5000), batch('b', 1000), raft('c', longestBody)]
+    append(opened, ...entries)
+    await durable(...entries)
+    const small = opened.files.live.filter(file => file.bytes === 2048)
+    assert.ok(opened.files.live.length - small.length >= 2)
+    await opened.journal.close()
+    await opened.files.close()
+    const { entries: found, damage } = await readJournal(opened.disk)
+    assert.deepEqual([found.length, damage], [3, []])
   })
 
   it('stay within their bound: batches wait there, what is critical takes the last spare, and room wakes the batches', async () => {
