@@ -24,6 +24,7 @@ const progress = {
   maxTimestamp: fc.oneof(fc.constant(-1), count),
   maxTimestampBase: fc.oneof(fc.constant(-1), count),
   records: count,
+  durableEnd: count,
   suspect: fc.boolean(),
   holes: fc.array(fc.record({ from: count, to: count }, plain), { maxLength: 3 }),
 }

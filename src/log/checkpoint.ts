@@ -31,6 +31,8 @@ const progress = {
   /** Base offset of the first batch with that timestamp. */
   maxTimestampBase: int64,
   records: int64,
+  /** Everything below was durable when this was written, in the file or in the journal: where the log must reach at least. */
+  durableEnd: int64,
   /** The tail may have been lost to corruption; appends are refused. */
   suspect: bool,
   /** Offsets lost to corruption, in order. */

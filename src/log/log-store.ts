@@ -86,6 +86,8 @@ export interface FoundSegment {
   batches: FoundBatch[]
   /** Offsets of batches that are known to be lost, in order. */
   lost: { readonly base: Offset; readonly end: Offset }[]
+  /** The log was durable up to here at some time: what is missing below is lost. */
+  knownEnd: Offset
   /** How much damage of unknown extent the journal had shown when this segment was last heard of. */
   damageSeen: number
 }
@@ -333,6 +335,7 @@ export class LogStore {
     const entry = decodeSound(checkpointEntry, body, 'a checkpoint entry of the journal')
     this.#foundOf(header.segmentId as SegmentId, found => {
       found.damageSeen = this.damage
+      found.knownEnd = Math.max(found.knownEnd, entry.durableEnd) as Offset
       const known = found.progress?.flushedEnd ?? -1
       if (entry.allProducers && entry.flushedEnd >= known) {
         found.producersInTable = toProducers(entry.producers)
@@ -418,12 +421,14 @@ function newFound(): FoundSegment {
     producersSince: [],
     batches: [],
     lost: [],
+    knownEnd: 0 as Offset,
     damageSeen: 0,
   }
 }
 
 function takeRow(found: FoundSegment, row: CheckpointRow): void {
   found.progress = toProgress(row)
+  found.knownEnd = row.durableEnd as Offset
   found.points = [...toPoints(row.points), pointOf(found.progress)]
   found.producersInTable = toProducers(row.producers)
 }

@@ -10,7 +10,7 @@ import { invariant } from '../base/invariant.ts'
 import { emptyRope, type Rope, ropeOf } from '../base/rope.ts'
 import { encodeRecord } from '../wire/on-disk.ts'
 import { type BatchHeader, stampBatch } from '../wire/record-batch.ts'
-import { type CheckpointRow, checkpointEntry, indexPointsMax } from './checkpoint.ts'
+import { type CheckpointEntry, type CheckpointRow, checkpointEntry, indexPointsMax } from './checkpoint.ts'
 import type { JournalEntry } from './journal.ts'
 import type { JournalFile } from './journal-files.ts'
 import { entryKinds } from './journal-format.ts'
@@ -405,6 +405,7 @@ export class PartitionLog implements BatchOwner {
       if (!isFirst && progress.flushedBytes === 0 && !progress.suspect && progress.holes.length === 0) continue
       rows.push({
         ...progress,
+        durableEnd: segment.durableEnd,
         // Flushing follows the order of segments, so that the state as of the flushed end is the first one's.
         producers: isFirst ? [...this.#flushedProducers.all()] : [],
         points: segment.index?.thinned(indexPointsMax).filter(point => point.position < progress.flushedBytes) ?? [],
@@ -564,7 +565,10 @@ class CheckpointNote implements JournalEntry {
   readonly segmentId: number
   readonly base: number
   readonly end: number
-  readonly body: Rope
+  readonly #segment: Segment
+  readonly #facts: Omit<CheckpointEntry, 'durableEnd'>
+  #body: Rope = emptyRope
+  #bodyEnd = -1
 
   readonly durable: () => void
 
@@ -577,8 +581,22 @@ class CheckpointNote implements JournalEntry {
     this.segmentId = segment.id
     this.base = segment.base
     this.end = segment.progress.flushedEnd
-    this.body = ropeOf(encodeRecord(checkpointEntry, { ...segment.progress, producers, allProducers }))
+    this.#segment = segment
+    this.#facts = { ...segment.progress, producers, allProducers }
     this.durable = durable
+  }
+
+  /**
+   * Made when the entry is written, not when it is queued: it must vouch for every group before its own. Its length does not
+   * depend on that.
+   */
+  get body(): Rope {
+    const { durableEnd } = this.#segment
+    if (durableEnd !== this.#bodyEnd) {
+      this.#body = ropeOf(encodeRecord(checkpointEntry, { ...this.#facts, durableEnd }))
+      this.#bodyEnd = durableEnd
+    }
+    return this.#body
   }
 
   placed(): void {}

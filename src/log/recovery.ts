@@ -259,6 +259,7 @@ class Recovery {
         await this.#loadBatch(log, segment, batch)
       }
       for (const batch of lost) this.#lose(segment, batch)
+      if (segment.nextOffset < found.knownEnd) this.#hole(segment, found.knownEnd)
       if (segment.end !== null && segment.nextOffset < segment.end) this.#hole(segment, segment.end)
     }
     if (log.active.nextOffset < this.#logStartOffset) this.#hole(log.active, this.#logStartOffset)
