@@ -19,6 +19,7 @@ import type { ProducerBatch } from '../log/producers.ts'
 import type { SegmentRead } from '../log/read.ts'
 import { retainedFrom } from '../log/retention.ts'
 import { type BatchHeader, stampLogAppendTime } from '../wire/record-batch.ts'
+import { MissedBatches } from './missed-batches.ts'
 import type { Acks, AppendOutcome, Batch, FoundRecord, PartitionStore, ReadOutcome, ReadRequest } from './storage.ts'
 import { findByTime, findMaxTimestamp } from './time-lookup.ts'
 import type { TopicSettings } from './topic-settings.ts'
@@ -60,6 +61,7 @@ export class Partition implements PartitionStore {
   #rolling: Promise<void> | null = null
   /** Retries of batches that are not durable yet: answered when the original is. */
   #retries: (Pick<ProducerBatch, 'base' | 'end'> & { readonly resolve: (outcome: AppendOutcome) => void })[] = []
+  readonly #missed = new MissedBatches()
   #deleteTimers = new Set<Timer>()
   #closed = false
 
@@ -226,6 +228,12 @@ export class Partition implements PartitionStore {
   }
 
   #take(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
+    // Where the log knows the producer, it finds gaps by itself.
+    const isKnown = this.#log.producers.get(batch.header.producerId)?.epoch === batch.header.producerEpoch
+    if (!isKnown && this.#missed.isAfterMissed(batch.header, this.#parts.clock.monotonicMs())) {
+      resolve(refuse('OUT_OF_ORDER_SEQUENCE_NUMBER', 'an earlier batch of this producer was refused for lack of room'))
+      return
+    }
     const verdict = this.#log.check(batch.header)
     if (verdict.kind === 'refuse') resolve(refuse(verdict.error, verdict.message))
     else if (verdict.kind === 'duplicate') this.#answerRetry(verdict.of, resolve)
@@ -257,11 +265,12 @@ export class Partition implements PartitionStore {
   }
 
   #wait(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
+    const now = this.#parts.clock.monotonicMs()
     if (this.#log.store.isDiskFull) {
+      this.#missed.note(batch.header, now)
       resolve(refuse('KAFKA_STORAGE_ERROR', 'the disk is full'))
       return
     }
-    const now = this.#parts.clock.monotonicMs()
     this.#waiting.push({ batch, acks, until: now + waitMsMax, resolve })
     this.#stopListening ??= this.#log.store.onRoom(() => this.#drain())
     this.#armWaitTimer()
@@ -303,8 +312,10 @@ export class Partition implements PartitionStore {
   }
 
   #refuseWaiting(until: number, message: string): void {
-    while (this.#waiting[0] !== undefined && this.#waiting[0].until <= until) {
-      this.#waiting.shift()?.resolve(refuse('KAFKA_STORAGE_ERROR', message))
+    for (let first = this.#waiting[0]; first !== undefined && first.until <= until; first = this.#waiting[0]) {
+      this.#waiting.shift()
+      this.#missed.note(first.batch.header, this.#parts.clock.monotonicMs())
+      first.resolve(refuse('KAFKA_STORAGE_ERROR', message))
     }
   }
 
