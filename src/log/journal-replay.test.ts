@@ -179,6 +179,36 @@ describe('the last group, when power fails before its sync returns', () => {
   })
 })
 
+describe('a torn group', () => {
+  it('is one whose number a checkpoint table does not know yet; else it is damage', async () => {
+    const opened = await freshJournal()
+    await commit(opened, [batch(0, 300)], [batch(1, 900)])
+    const image = imageOf(await stopped(opened))
+    const { entries } = await readJournal(diskWith(image))
+    flip(image.get(firstFile) as Buffer, (entries[1] as Replayed).position + 500)
+    for (const provenThrough of [0, 1, 2]) {
+      const { damage, end } = await readJournal(diskWith(image), { provenThrough })
+      assert.deepEqual([damage, end.torn, end.nextGroupSeq], [[], true, 3])
+    }
+    const { damage, end } = await readJournal(diskWith(image), { provenThrough: 3 })
+    assert.deepEqual(
+      damage.map(({ fromGroup, toGroup, lost }) => [fromGroup, toGroup, lost]),
+      [[3, 4, [{ segmentId: 1, base: 1, end: 2 }]]],
+    )
+    assert.deepEqual([end.torn, end.nextGroupSeq], [false, 4])
+  })
+
+  it('that is the first of the oldest file gives its number to the next', async () => {
+    const opened = await freshJournal()
+    await commit(opened, [raft('a', longestBody - 600)], [batch(0, 2000)])
+    const path = opened.files.live[1]?.name as string
+    const image = imageOf(await stopped(opened))
+    flip(image.get(path) as Buffer, sectorBytes + 1000)
+    const { damage, end } = await readJournal(diskWith(image), { fromSeq: 2 })
+    assert.deepEqual([damage, end.torn, end.nextGroupSeq, end.position], [[], true, 3, sectorBytes])
+  })
+})
+
 describe('rot in a group that was durable', () => {
   /** Three groups with two entries each, then a mark. */
   async function threeGroups(): Promise<{ image: Map<string, Buffer>; entries: Replayed[]; groups: number[] }> {
@@ -212,7 +242,7 @@ describe('rot in a group that was durable', () => {
       bytes[at] = (bytes[at] as number) ^ mask
       const what = `byte ${at - middle} of the group`
       assert.equal(found.damage.length, 1, what)
-      const [{ fromGroup, toGroup, lost }] = found.damage as [(typeof found.damage)[number]]
+      const [{ fromGroup, toGroup, lost, isComplete }] = found.damage as [(typeof found.damage)[number]]
       assert.deepEqual([fromGroup, toGroup], [3, 4], what)
       for (const entry of found.entries) assert.ok(original.has(key(entry)), `${what}: something else is delivered`)
       assert.deepEqual(
@@ -220,14 +250,22 @@ describe('rot in a group that was durable', () => {
         [0, 0, 2, 2],
         what,
       )
-      const isInHeader = at < middle + groupHeaderBytes
-      if (isInHeader) continue
-      const firstBody = middle + groupHeaderBytes + entryHeaderBytes
-      const secondHeader = firstBody + 120
-      const isInFirstBatch = at >= firstBody + 21 && at < secondHeader
-      const isInSecondBatch = at >= secondHeader + entryHeaderBytes + 21
-      if (isInFirstBatch) assert.deepEqual(lost, [{ segmentId: 1, base: 1, end: 2 }], what)
-      if (isInSecondBatch) assert.deepEqual(lost, [{ segmentId: 2, base: 1, end: 2 }], what)
+      // The second batch of segment 1 and of segment 2, each behind its header.
+      const first = middle + groupHeaderBytes
+      const second = first + entryHeaderBytes + 120
+      // An entry's checksum is the one part of its header that the header's own does not cover.
+      const isInBody = (header: number, length: number) =>
+        (at >= header + 4 && at < header + 8) ||
+        (at >= header + entryHeaderBytes && at < header + entryHeaderBytes + length)
+      const isKnown = isInBody(first, 120) || isInBody(second, 130)
+      const hit = isInBody(first, 120) ? 1 : 2
+      assert.equal(isComplete, isKnown, `${what}: the extent is known where a body is hit`)
+      assert.deepEqual(lost, isKnown ? [{ segmentId: hit, base: 1, end: 2 }] : [], what)
+      // Up to a damaged entry header, and around a damaged body, what is whole is delivered.
+      const delivered = found.entries.filter(entry => entry.base === 1).map(entry => entry.segmentId)
+      if (isKnown) assert.deepEqual(delivered, [3 - hit], what)
+      else if (at < first) assert.deepEqual(delivered, [], what)
+      else assert.deepEqual(delivered, at < second ? [] : [1], what)
     }
     assert.equal((await readJournal(diskWith(image))).damage.length, 0)
   })

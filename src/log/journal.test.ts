@@ -153,14 +153,18 @@ describe('group commit', () => {
     append(opened, ...entries.slice(1))
     await rest()
     assert.equal(gate.held.length, 1, 'nobody syncs beside a sync')
+    const { durableThrough } = opened.journal
+    assert.equal(durableThrough, 1, 'the mark of the start')
     assert.equal(opened.journal.stats.groups, before + 1, 'and nothing of the next group is written')
     assert.deepEqual(entries[1]?.diary, [])
     gate.pass()
     await until(() => entries[0]?.isDurable === true && gate.held.length === 1, 'the second sync')
     assert.deepEqual(entries[3]?.diary, ['d placed', 'd written'])
     assert.equal(opened.journal.stats.groups, before + 2)
+    assert.equal(opened.journal.durableThrough, 2)
     gate.open()
     await durable(...entries)
+    assert.equal(opened.journal.durableThrough, 3)
     const groups = groupsIn(opened.disk, 'journal/000001.journal')
     assert.deepEqual(
       groups.map(group => [group.groupSeq, group.durableThrough, group.entries]),
@@ -202,6 +206,22 @@ describe('group commit', () => {
     for (const group of groups) assert.ok(group.bytes <= 1000 || group.entries === 1)
     assert.ok(groups.some(group => group.bytes > 1800))
     assert.equal(groups.length, 4)
+  })
+
+  it('fills a group, and the rest of a file, to the byte', async () => {
+    const two = 2 * entryHeaderBytes + groupHeaderBytes
+    for (const [settings, sizes, groups] of [
+      [{ groupBytesMax: two + 700 }, [300, 400], 1],
+      [{ groupBytesMax: two + 699 }, [300, 400], 2],
+      [{ groupBytesMax: 1 << 20 }, [300, longestBody - sectorBytes - 300 - entryHeaderBytes], 1],
+      [{ groupBytesMax: 1 << 20 }, [300, longestBody - sectorBytes - 300 - entryHeaderBytes + 1], 2],
+    ] as const) {
+      const opened = await freshJournal({ settings })
+      const entries = sizes.map((bytes, i) => raft(`${i}`, bytes))
+      append(opened, ...entries)
+      await durable(...entries)
+      assert.equal(opened.journal.stats.groups - 1, groups, `${sizes}`)
+    }
   })
 
   it('loses and reorders nothing and never crosses a file, whatever the sizes', async () => {
