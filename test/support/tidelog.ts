@@ -23,7 +23,7 @@ export interface TidelogOptions {
   /** Broker configs, as `--set name=value`. */
   readonly set?: Readonly<Record<string, string | number>>
   readonly env?: Readonly<Record<string, string>>
-  /** A program with its arguments that runs tidelog, such as strace. */
+  /** A program with its arguments that becomes tidelog, such as `strace -D`: the process that is signalled. */
   readonly under?: readonly string[]
 }
 
