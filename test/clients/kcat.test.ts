@@ -39,7 +39,8 @@ describe('kcat', { skip: withoutKcat }, () => {
   for (const codec of ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const) {
     it(`Q1 Q2: -z ${codec} is stored with that codec and read back`, async () => {
       const topic = `codec-${codec}`
-      const values = Array.from({ length: 200 }, (_, i) => `a value that compresses well, number ${i}`)
+      // Each alone compresses, too: librdkafka sends a batch as it is when compressing does not make it shorter.
+      const values = Array.from({ length: 200 }, (_, i) => `${'a value that compresses well '.repeat(10)}${i}`)
       await quietly(['-P', '-t', topic, '-z', codec], `${values.join('\n')}\n`)
       const batches = await client.readAll(topic, 0)
       assert.deepEqual([...new Set(batches.map(batch => batch.codec))], [codec])
@@ -151,7 +152,8 @@ describe('kcat', { skip: withoutKcat }, () => {
     for (const name of ['../x', 'a b', '..']) {
       const run = await kcat(tidelog.address, ['-P', '-t', name, '-X', 'message.timeout.ms=3000'], { input: 'x\n' })
       assert.notEqual(run.code, 0, name)
-      assert.match(run.stderr, /Invalid topic/i, name)
+      // The one or the other, by whether the broker's answer or librdkafka's own wait is first.
+      assert.match(run.stderr, /(Invalid|Unknown) topic/i, name)
     }
   })
 
