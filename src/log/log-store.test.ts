@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import type { TidelogError } from '../base/errors.ts'
 import type { TopicId } from '../base/ids.ts'
+import { Prng } from '../base/prng.ts'
 import { ropeOf } from '../base/rope.ts'
 import { ManualClock } from '../sim/clock.ts'
 import { type Fault, MemoryDisk, type Operation } from '../sim/disk.ts'
@@ -181,6 +183,91 @@ describe('the store of a disk', () => {
     await opened.clock.run(60_000)
     await rest()
     assert.equal(opened.disk.operations, before)
+  })
+
+  it('brings the group of a failed sync to the disk again before it serves it', async () => {
+    const broken = { is: false }
+    const fault = ({ kind, path }: Operation): Fault | null =>
+      broken.is && kind === 'sync' && path.startsWith('journal') ? { error: 'EIO' } : null
+    for (let round = 0; round < 6; round++) {
+      const topic = new Topic(1)
+      const first = await openStore(new MemoryDisk({ fault, prng: new Prng(round + 1) }))
+      const log = await topic.open(first, 0)
+      first.store.endRecovery()
+      await append(log, testBatch({ text: 'safe' }))
+      broken.is = true
+      const doubtful = testBatch({ text: 'doubtful', fill: 1500 })
+      let isAcknowledged = false
+      log.append(doubtful.header, ropeOf(Buffer.from(doubtful.bytes)), () => {
+        isAcknowledged = true
+      })
+      await until(() => first.failures.length > 0, 'the failure')
+      broken.is = false
+      assert.equal(isAcknowledged, false)
+      // The page cache still has it, and takes it for clean.
+      const second = await openStore(first.disk.kill({}))
+      const again = await topic.open(second, 0)
+      second.store.endRecovery()
+      const third = await openStore(second.disk.losePower({}).disk)
+      const later = await topic.open(third, 0)
+      assert.deepEqual([later.highWatermark, damageOf(third), later.isSuspect], [again.highWatermark, [], false])
+    }
+  })
+
+  it('tells once when the sync of a segment file fails, and flushes nothing more', async () => {
+    const fault = ({ kind, path }: Operation): Fault | null =>
+      kind === 'sync' && path.startsWith('topics') ? { error: 'EIO' } : null
+    const topic = new Topic(2)
+    const opened = await openStore(new MemoryDisk({ fault }))
+    const logs = await Promise.all([0, 1].map(i => topic.open(opened, i)))
+    opened.store.endRecovery()
+    for (let i = 0; i < 20; i++) await append(logs[i % 2] as PartitionLog, testBatch({ fill: 400 }))
+    await until(() => opened.failures.length > 0, 'the failure')
+    await opened.clock.run(5000)
+    assert.deepEqual(
+      opened.failures.map(error => (error as TidelogError).code),
+      ['DISK_FAILED'],
+    )
+    assert.deepEqual(opened.disk.violations, [], 'no second sync of that file')
+  })
+
+  it('has the flusher hurry when there is no room, however thin the runs are', async () => {
+    const topic = new Topic(8)
+    const patient = { runBytes: 1 << 20, runBytesMax: 1 << 20, thinBytes: 1 << 20, idleMs: 1 << 30 }
+    const opened = await openStore(new MemoryDisk(), { cacheBytes: 64 * 1024, flush: patient })
+    const logs = await Promise.all([0, 1, 2, 3, 4, 5, 6, 7].map(i => topic.open(opened, i)))
+    opened.store.endRecovery()
+    for (let i = 0; i < 24; i++) await append(logs[i % 8] as PartitionLog, testBatch({ fill: 1400 }))
+    assert.ok(logs.some(log => log.needsFlush))
+    assert.equal(opened.store.hasRoom(60_000), false)
+    let isTold = false
+    const stop = opened.store.onRoom(() => {
+      isTold = true
+    })
+    await until(() => isTold && opened.store.hasRoom(60_000), 'room')
+    stop()
+    assert.ok(!logs.some(log => log.needsFlush))
+  })
+
+  it('gets out of a full journal by flushing what keeps its oldest file', async () => {
+    const topic = new Topic(2)
+    const patient = { runBytes: 1 << 20, runBytesMax: 1 << 20, thinBytes: 1 << 20, idleMs: 1 << 30 }
+    const journal = { ...settings.journal, bytesMax: 6 * 8192 }
+    const opened = await openStore(new MemoryDisk(), { flush: patient, journal })
+    const logs = await Promise.all([0, 1].map(i => topic.open(opened, i)))
+    opened.store.endRecovery()
+    const written: TestBatch[] = []
+    await append(logs[1] as PartitionLog, testBatch())
+    for (let i = 0; i < 80; i++) {
+      const batch = testBatch({ fill: 1500, text: `${i}` })
+      written.push(batch)
+      const appended = append(logs[0] as PartitionLog, batch)
+      await rest(5)
+      await opened.clock.run(600)
+      await appended
+    }
+    await check(logs[0] as PartitionLog, written, 'all of it')
+    assert.ok(opened.store.files.bytes <= 7 * 8192)
   })
 
   it('on a full disk refuses room, serves what it has, and goes on by itself when there is room', async () => {

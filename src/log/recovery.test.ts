@@ -146,7 +146,7 @@ describe('a partition restarts with all that was acknowledged', () => {
         await twice.roll()
         await ledger.append(twice, 7)
         await twice.flush()
-        const third = await twice.restart()
+        const third = await TestPartition.open(twice.disk.losePower({}).disk, chain)
         await ledger.check(third, `${what}, then a life`)
         assert.deepEqual(twice.disk.violations, [])
       }
@@ -564,6 +564,41 @@ describe('damage of the journal', () => {
     }
   })
 
+  it('that took the last batches of a sealed segment is a hole up to its end', async () => {
+    const { t, ledger } = await fourBatches()
+    const again = await TestPartition.open(t.disk.kill({}), t.chain)
+    await again.roll()
+    await ledger.append(again, 8)
+    await again.settled()
+    await again.store.journal.close()
+    const disk = again.disk.kill({})
+    breakGroupOf(disk, 'batch 3 ')
+    const third = await TestPartition.open(disk, t.chain)
+    assert.equal(third.log.isSuspect, false, 'the open segment was heard of after it')
+    const { batches, lost } = await third.readAll()
+    assert.deepEqual(
+      [batches.map(({ base }) => base), lost],
+      [
+        [0, 2, 4, 8],
+        [6, 7],
+      ],
+    )
+    await third.flush()
+    assert.deepEqual((await (await third.restart()).readAll()).lost, [6, 7])
+  })
+
+  it('that a checkpoint table remembers is not forgotten because of an older entry that knew of none', async () => {
+    const { t } = await fourBatches()
+    const again = await TestPartition.open(t.disk.kill({}), t.chain)
+    await again.flush()
+    await again.store.journal.close()
+    const { durableThrough } = again.store.journal
+    const [row] = again.log.checkpointRows()
+    assert.ok(row)
+    await saveCheckpointTable(again.disk, 1, { fromFileSeq: 1, durableThrough, segments: [{ ...row, suspect: true }] })
+    assert.equal((await TestPartition.open(again.disk.kill({}), t.chain)).log.isSuspect, true)
+  })
+
   it('in the newest batch is a hole, too, where its extent is known: the high watermark does not go back', async () => {
     const { t } = await fourBatches()
     const disk = t.disk.kill({})
@@ -689,6 +724,11 @@ describe('segments whose deletion was interrupted', () => {
           const again = await TestPartition.open(end === 'kill' ? disk.kill({}) : disk.losePower({}).disk, chain)
           await ledger.check(again, what)
           if (chain.logStartOffset === 0) continue
+          // What is left of the deletion comes later; until then the others are written and flushed as ever.
+          ledger.adopt(again)
+          await ledger.append(again, 9)
+          await again.flush()
+          assert.equal(again.log.needsFlush, false, what)
           if (chain.deletingCount > 0) {
             await again.log.removeSegments(chain.deletingCount)
             chain.drop()
