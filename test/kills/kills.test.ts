@@ -20,7 +20,8 @@ import { History, type Place } from './history.ts'
 import { kafkajsLoad, kcatLoad, type Load, platformaticLoad } from './producers.ts'
 import { Watermarks } from './watermarks.ts'
 
-const { KILLS_CYCLES = 25, KILLS_SEED = Date.now() % 1_000_000_000 } = process.env
+const cyclesDefault = 25
+const { KILLS_CYCLES = cyclesDefault, KILLS_SEED = Date.now() % 1_000_000_000 } = process.env
 const cycles = Number(KILLS_CYCLES)
 const seed = Number(KILLS_SEED)
 
@@ -122,6 +123,8 @@ describe(`${cycles} kills`, () => {
     test.diagnostic(`${history.acknowledged.length} records acknowledged, ${records} read, ${watermarks.looks} looks`)
     const anomalies = [...watermarks.anomalies, ...findAnomalies(history, logs)]
     assert.equal(anomalies.length, 0, `${anomalies.length} anomalies:\n${anomalies.slice(0, 20).join('\n')}`)
+    // A short run of one's own may end before there is much.
+    if (cycles < cyclesDefault) return
     for (const { name } of loads) {
       const count = history.acknowledgedBy(name)
       assert.ok(count >= acknowledgedMin, `${name} had only ${count} records acknowledged`)
