@@ -8,7 +8,7 @@ import { decodeRecord, encodeRecord, onDisk } from '../wire/on-disk.ts'
 import { bytes, int8, int32, int64, message } from '../wire/schema.ts'
 
 /** What an entry carries. */
-export const entryTypes = { noop: 0, command: 1 } as const
+export const entryTypes = { noop: 0, command: 1, membership: 2 } as const
 
 const v0 = { ...onDisk, versions: [0, 0] } as const
 
