@@ -16,6 +16,8 @@ export type NodeId = Brand<number, 'NodeId'>
 export type Position = Brand<number, 'Position'>
 /** A topic's id: 16 bytes as 32 lower-case hex digits (the wire has them raw; people see Kafka's base64 form). */
 export type TopicId = Brand<string, 'TopicId'>
+/** A disk's id: 16 bytes as hex, drawn when the disk is first used. A wiped disk is another disk. */
+export type DiskId = Brand<string, 'DiskId'>
 export type Term = Brand<number, 'Term'>
 export type LogIndex = Brand<number, 'LogIndex'>
 
