@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import { invariant } from '../../base/invariant.ts'
 import { type SearchLimits, search } from './engine.ts'
 import type { Model } from './model.ts'
+import { walk } from './walk.ts'
 
 const limits: SearchLimits = { statesMax: 1_000_000, timeMs: 30_000, now: () => performance.now() }
 
@@ -208,5 +209,22 @@ describe('the network of a model', () => {
       limits,
     )
     assert.equal(states, 1 + 3 * 15)
+  })
+})
+
+describe('a random walk', () => {
+  const walkLimits = { seed: 7, timeMs: 2_000, actionsMax: 100, now: () => performance.now() }
+
+  it('finds what is broken, and the same again with the same seed', () => {
+    const found = walk(mutualExclusion(true), walkLimits)
+    assert.equal(found.violation?.sentence, 'one peer at a time is inside')
+    assert.deepEqual(walk(mutualExclusion(true), walkLimits), found)
+  })
+
+  it('walks until its time is over', () => {
+    let nowMs = 0
+    const { walks, violation } = walk(letters('keep'), { ...walkLimits, timeMs: 10, now: () => nowMs++ })
+    assert.equal(violation, null)
+    assert.equal(walks, 9)
   })
 })

@@ -9,19 +9,12 @@ import { invariant } from '../../base/invariant.ts'
 import type { Model } from './model.ts'
 import { IntList, RowTable } from './tables.ts'
 import { nothing, Transitions } from './transitions.ts'
+import { sentenceOf, type Violation } from './violation.ts'
 
 export interface SearchLimits {
   readonly statesMax: number
   readonly timeMs: number
   readonly now: () => number
-}
-
-export interface Violation {
-  readonly sentence: string
-  /** One line per action, from the initial state to the one that breaks the sentence. */
-  readonly trace: readonly string[]
-  /** Each node and message of the last state. */
-  readonly state: readonly string[]
 }
 
 export interface SearchResult {
@@ -288,11 +281,4 @@ class Search<Node, Message, Event, Note, Env> {
       ...messages.map(message => `in flight: ${this.#model.printMessage(message)}`),
     ]
   }
-}
-
-function sentenceOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  if (error.name === 'InvariantViolation') return error.message
-  const where = error.stack?.split('\n')[1]?.trim() ?? ''
-  return `${error.name}: ${error.message} ${where}`
 }
