@@ -57,7 +57,7 @@ export function whyNotPlanted({ file, find }: Edit): string | null {
 }
 
 /** A copy of the sources that differs in a few places. Not below `node_modules`, where Node strips no types. */
-function copyMutated(folder: string, edits: readonly Edit[]): string {
+export function copyMutated(folder: string, edits: readonly Edit[]): string {
   cpSync(join(root, 'src'), join(folder, 'src'), { recursive: true, filter: path => !path.endsWith('.test.ts') })
   cpSync(join(root, 'package.json'), join(folder, 'package.json'))
   symlinkSync(join(root, 'node_modules'), join(folder, 'node_modules'))

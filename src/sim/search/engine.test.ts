@@ -198,8 +198,20 @@ describe('the network of a model', () => {
 
   it('forgets what a model calls spent', () => {
     const model = letters('keep')
-    const { states } = search({ ...model, isSpent: (node, { text }) => node.includes(text) }, limits)
-    assert.equal(states, 1 + 5)
+    const { violation } = search(
+      {
+        ...model,
+        receive: (node, message) => (node.includes(message.text) ? null : model.receive(node, message)),
+        isSpent: (node, { text }) => node.includes(text),
+        checkNode: node => invariant(node.join('') !== 'ab', 'a before b'),
+      },
+      limits,
+    )
+    assert.deepEqual(violation?.state, ['sent', 'ab'])
+  })
+
+  it('forgets nothing that a node still reacts to, whatever the model says', () => {
+    assert.equal(search({ ...letters('keep'), isSpent: () => true }, limits).states, 1 + 15)
   })
 
   it('takes a budget from the environment', () => {

@@ -43,14 +43,15 @@ export interface Model<Node, Message, Event, Note, Env> {
 
   /**
    * True when a message can never again change its receiver nor make it send, in this state of the receiver and in every
-   * later one, across crashes too. The engine forgets such messages. Leave it out when in doubt.
+   * later one, across crashes too. The engine forgets such messages, if they do nothing in this state indeed. Leave it out
+   * when in doubt.
    */
   isSpent?(node: Node, message: Message): boolean
 
   /** What makes two states of a node the same; without it, everything. Dropped fields must not influence any behaviour. */
   project?(node: Node): unknown
 
-  /** What must hold of each node in each environment, of each two nodes, and of all (the last runs for every state). */
+  /** What must hold of each node in each environment, of each two nodes, and of all. */
   checkNode?(node: Node, env: Env): void
   checkPair?(one: Node, other: Node): void
   checkAll?(nodes: readonly Node[], env: Env): void

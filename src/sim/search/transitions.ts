@@ -5,7 +5,7 @@
 import { invariant } from '../../base/invariant.ts'
 import type { Model, Step } from './model.ts'
 import { canonicalText, copyOf, locked } from './plain-data.ts'
-import { PairMap } from './tables.ts'
+import { PairMap, RowTable } from './tables.ts'
 
 /** Values by number and numbers by text. */
 class Interned<T> {
@@ -61,6 +61,8 @@ export class Transitions<Node, Message, Event, Note, Env> {
   readonly #eventLists: (readonly number[])[] = []
   readonly #nodesChecked = new PairMap()
   readonly #pairsChecked = new PairMap()
+  /** Nodes and environment without the messages: many states differ in these only. */
+  readonly #rowsChecked = new RowTable()
 
   constructor(model: Model<Node, Message, Event, Note, Env>) {
     this.model = model
@@ -69,7 +71,8 @@ export class Transitions<Node, Message, Event, Note, Env> {
 
   get bytesOfMaps(): number {
     const maps = [this.#received, this.#acted, this.#observed, this.#spent, ...this.#enabled]
-    return [...maps, this.#nodesChecked, this.#pairsChecked].reduce((sum, map) => sum + map.bytes, 0)
+    const checks = [this.#nodesChecked, this.#pairsChecked, this.#rowsChecked]
+    return [...maps, ...checks].reduce((sum, table) => sum + table.bytes, 0)
   }
 
   internNode(node: Node): number {
@@ -132,14 +135,15 @@ export class Transitions<Node, Message, Event, Note, Env> {
   isSpent(node: number, message: number): boolean {
     const known = this.#spent.get(node, message)
     if (known >= 0) return known === 1
-    const spent = this.model.isSpent?.(this.nodes.values[node]!, this.messages.values[message]!) ?? false
+    const isSaid = this.model.isSpent?.(this.nodes.values[node]!, this.messages.values[message]!) ?? false
+    const spent = isSaid && this.receive(node, message) === nothing
     this.#spent.add(node, message, spent ? 1 : 0)
     return spent
   }
 
   /** Throws when what must hold of one node, or of two, does not. Each distinct combination is looked at once. */
   check(nodes: Int32Array, count: number, env: number): void {
-    const { checkNode, checkPair, checkAll } = this.model
+    const { checkNode, checkPair } = this.model
     for (let index = 0; index < count && checkNode !== undefined; index++) {
       if (this.#nodesChecked.get(nodes[index]!, env) >= 0) continue
       this.model.checkNode?.(this.nodes.values[nodes[index]!]!, this.envs.values[env]!)
@@ -148,7 +152,13 @@ export class Transitions<Node, Message, Event, Note, Env> {
     for (let one = 0; one < count && checkPair !== undefined; one++) {
       for (let other = one + 1; other < count; other++) this.#checkPair(nodes[one]!, nodes[other]!)
     }
-    if (checkAll === undefined) return
+    if (this.model.checkAll !== undefined) this.#checkAll(nodes, count, env)
+  }
+
+  #checkAll(nodes: Int32Array, count: number, env: number): void {
+    const row = Int32Array.of(...nodes.subarray(0, count), env)
+    const before = this.#rowsChecked.count
+    if (this.#rowsChecked.intern(row, row.length) !== before) return
     const all = Array.from(nodes.subarray(0, count), id => this.nodes.values[id]!)
     this.model.checkAll?.(all, this.envs.values[env]!)
   }
