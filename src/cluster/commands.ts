@@ -117,12 +117,4 @@ export function decodeCommand(
   return { requestId, command: { do: name, ...value } as Command }
 }
 
-/** What a command came to. A refusal changes nothing. */
-export type Outcome =
-  | { readonly ok: true; readonly value: number }
-  | { readonly ok: false; readonly error: Refusal; readonly message: string }
-
-export type Refusal = 'EXISTS' | 'UNKNOWN' | 'STALE' | 'INVALID'
-
-export const done = (value = 0): Outcome => ({ ok: true, value })
-export const refused = (error: Refusal, message: string): Outcome => ({ ok: false, error, message })
+export type { Outcome, Refusal } from './outcome.ts'

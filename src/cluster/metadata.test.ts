@@ -4,8 +4,9 @@ import fc from 'fast-check'
 import type { NodeId, TopicId } from '../base/ids.ts'
 import { decodeRecord, encodeRecord } from '../wire/on-disk.ts'
 import { anyCommand, anyStep, commandFor } from './arbitraries.test-kit.ts'
-import { type Command, decodeCommand, encodeCommand, type Outcome } from './commands.ts'
+import { type Command, decodeCommand, encodeCommand } from './commands.ts'
 import { Metadata, type Partition } from './metadata.ts'
+import type { Outcome } from './outcome.ts'
 import { metadataSnapshot, restoreMetadata, saveMetadata } from './snapshot.ts'
 
 const id = (number: number) => number.toString(16).padStart(32, '0') as TopicId

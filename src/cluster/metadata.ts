@@ -5,7 +5,8 @@
  */
 import type { LeaderEpoch, NodeId, Offset, SegmentId, TopicId } from '../base/ids.ts'
 import { unreachable } from '../base/invariant.ts'
-import { type Command, done, type Outcome, refused } from './commands.ts'
+import type { Command } from './commands.ts'
+import { done, type Outcome, refused } from './outcome.ts'
 
 export interface Segment {
   readonly id: SegmentId

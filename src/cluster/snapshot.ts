@@ -14,8 +14,8 @@ import {
   struct,
   uuid,
 } from '../wire/schema.ts'
-import type { Outcome, Refusal } from './commands.ts'
 import { Metadata, type Partition, type Segment, type Topic } from './metadata.ts'
+import type { Outcome, Refusal } from './outcome.ts'
 
 const segmentStates = ['open', 'sealed', 'deleting'] as const
 
