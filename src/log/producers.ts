@@ -43,105 +43,131 @@ export const producersMax = 100_000
 
 const append: Verdict = { kind: 'append' }
 
+/** What of a batch's header tells its place in a producer's sequence. */
+export type Sequenced = Pick<BatchHeader, 'producerId' | 'producerEpoch' | 'baseSequence' | 'lastOffsetDelta'>
+
+/** The state of all producers by id, in order of their latest batch. Plain data, changed by the functions below. */
+export type ProducerTable = Map<number, ProducerState>
+
+/** Judges a batch by its sequence; changes nothing. */
+export function checkBatch(table: ProducerTable, header: Sequenced): Verdict {
+  if (header.producerId < 0) return append
+  const state = table.get(header.producerId)
+  // Nothing known: forgotten after silence or retention, or new. Kafka takes any sequence here, and so do we.
+  if (state === undefined) return append
+  if (header.producerEpoch < state.epoch) {
+    return refuse(
+      'INVALID_PRODUCER_EPOCH',
+      `producer ${header.producerId} sent epoch ${header.producerEpoch}; its epoch is ${state.epoch}`,
+    )
+  }
+  if (header.producerEpoch > state.epoch) {
+    if (header.baseSequence === 0) return append
+    return refuse(
+      'OUT_OF_ORDER_SEQUENCE_NUMBER',
+      `a new epoch of producer ${header.producerId} starts at sequence 0, not ${header.baseSequence}`,
+    )
+  }
+  return checkSequence(header, state)
+}
+
+/** Notes a batch that was given offsets. One that was noted before changes nothing: recovery meets some twice. */
+export function noteBatch(table: ProducerTable, header: Sequenced, base: Offset, end: Offset, seenAtMs: number): void {
+  if (header.producerId < 0) return
+  const state = table.get(header.producerId)
+  if (state !== undefined && base < endOfState(state)) return
+  const batch: ProducerBatch = {
+    firstSequence: header.baseSequence,
+    lastSequence: sequenceAfter(header.baseSequence, header.lastOffsetDelta),
+    base,
+    end,
+  }
+  const kept = state?.epoch === header.producerEpoch ? state.batches.slice(-(windowBatches - 1)) : []
+  putProducer(table, {
+    producerId: header.producerId,
+    epoch: header.producerEpoch,
+    seenAtMs,
+    batches: [...kept, batch],
+  })
+}
+
+export function putProducer(table: ProducerTable, state: ProducerState): void {
+  table.delete(state.producerId)
+  table.set(state.producerId, state)
+  if (table.size > producersMax) table.delete(table.keys().next().value as number)
+}
+
+/** Takes over what a checkpoint says of the batches since the state before it. */
+export function mergeProducer(table: ProducerTable, later: ProducerState): void {
+  const state = table.get(later.producerId)
+  const known = state === undefined ? 0 : endOfState(state)
+  const news = later.batches.filter(batch => batch.base >= known)
+  if (news.length === 0 && state !== undefined) return
+  const earlier = state?.epoch === later.epoch ? state.batches : []
+  putProducer(table, { ...later, batches: [...earlier, ...news].slice(-windowBatches) })
+}
+
+/** Forgets producers whose latest batch was seen before `beforeMs`. (Its own timestamp may be years old.) */
+export function expireProducers(table: ProducerTable, beforeMs: number): void {
+  for (const state of table.values()) if (state.seenAtMs < beforeMs) table.delete(state.producerId)
+}
+
+/** A table with its owner's lifetime. */
 export class Producers {
-  /** In order of their latest batch. */
-  readonly #states = new Map<number, ProducerState>()
+  readonly #table: ProducerTable = new Map()
 
   constructor(states: Iterable<ProducerState> = []) {
     for (const state of states) this.put(state)
   }
 
   get size(): number {
-    return this.#states.size
+    return this.#table.size
   }
 
   all(): IterableIterator<ProducerState> {
-    return this.#states.values()
+    return this.#table.values()
   }
 
   get(producerId: number): ProducerState | undefined {
-    return this.#states.get(producerId)
+    return this.#table.get(producerId)
   }
 
-  /** Judges a batch by its sequence; changes nothing. */
-  check(header: BatchHeader): Verdict {
-    if (header.producerId < 0) return append
-    const state = this.#states.get(header.producerId)
-    // Nothing known: forgotten after silence or retention, or new. Kafka takes any sequence here, and so do we.
-    if (state === undefined) return append
-    if (header.producerEpoch < state.epoch) {
-      return refuse(
-        'INVALID_PRODUCER_EPOCH',
-        `producer ${header.producerId} sent epoch ${header.producerEpoch}; its epoch is ${state.epoch}`,
-      )
-    }
-    if (header.producerEpoch > state.epoch) {
-      if (header.baseSequence === 0) return append
-      return refuse(
-        'OUT_OF_ORDER_SEQUENCE_NUMBER',
-        `a new epoch of producer ${header.producerId} starts at sequence 0, not ${header.baseSequence}`,
-      )
-    }
-    return this.#checkSequence(header, state)
+  check(header: Sequenced): Verdict {
+    return checkBatch(this.#table, header)
   }
 
-  /** Notes a batch that was given offsets. One that was noted before changes nothing: recovery meets some twice. */
-  note(header: BatchHeader, base: Offset, end: Offset, seenAtMs: number): void {
-    if (header.producerId < 0) return
-    const state = this.#states.get(header.producerId)
-    if (state !== undefined && base < endOfState(state)) return
-    const batch: ProducerBatch = {
-      firstSequence: header.baseSequence,
-      lastSequence: sequenceAfter(header.baseSequence, header.lastOffsetDelta),
-      base,
-      end,
-    }
-    const kept = state?.epoch === header.producerEpoch ? state.batches.slice(-(windowBatches - 1)) : []
-    this.put({
-      producerId: header.producerId,
-      epoch: header.producerEpoch,
-      seenAtMs,
-      batches: [...kept, batch],
-    })
+  note(header: Sequenced, base: Offset, end: Offset, seenAtMs: number): void {
+    noteBatch(this.#table, header, base, end, seenAtMs)
   }
 
   put(state: ProducerState): void {
-    this.#states.delete(state.producerId)
-    this.#states.set(state.producerId, state)
-    if (this.#states.size > producersMax) this.#states.delete(this.#states.keys().next().value as number)
+    putProducer(this.#table, state)
   }
 
-  /** Takes over what a checkpoint says of the batches since the state before it. */
   merge(later: ProducerState): void {
-    const state = this.#states.get(later.producerId)
-    const known = state === undefined ? 0 : endOfState(state)
-    const news = later.batches.filter(batch => batch.base >= known)
-    if (news.length === 0 && state !== undefined) return
-    const earlier = state?.epoch === later.epoch ? state.batches : []
-    this.put({ ...later, batches: [...earlier, ...news].slice(-windowBatches) })
+    mergeProducer(this.#table, later)
   }
 
-  /** Forgets producers whose latest batch was seen before `beforeMs`. (Its own timestamp may be years old.) */
   expire(beforeMs: number): void {
-    for (const state of this.#states.values()) if (state.seenAtMs < beforeMs) this.#states.delete(state.producerId)
+    expireProducers(this.#table, beforeMs)
   }
+}
 
-  #checkSequence(header: BatchHeader, state: ProducerState): Verdict {
-    const last = state.batches.at(-1)
-    if (last === undefined) return append
-    const lastSequence = sequenceAfter(header.baseSequence, header.lastOffsetDelta)
-    const original = state.batches.find(
-      batch => batch.firstSequence === header.baseSequence && batch.lastSequence === lastSequence,
-    )
-    if (original !== undefined) return { kind: 'duplicate', of: original }
-    const expected = sequenceAfter(last.lastSequence, 1)
-    if (header.baseSequence === expected) return append
-    const ahead = (header.baseSequence - expected + sequenceCount) % sequenceCount
-    const what = `producer ${header.producerId} sent sequence ${header.baseSequence}; expected was ${expected}`
-    return ahead < sequenceCount / 2
-      ? refuse('OUT_OF_ORDER_SEQUENCE_NUMBER', what)
-      : refuse('DUPLICATE_SEQUENCE_NUMBER', what)
-  }
+function checkSequence(header: Sequenced, state: ProducerState): Verdict {
+  const last = state.batches.at(-1)
+  if (last === undefined) return append
+  const lastSequence = sequenceAfter(header.baseSequence, header.lastOffsetDelta)
+  const original = state.batches.find(
+    batch => batch.firstSequence === header.baseSequence && batch.lastSequence === lastSequence,
+  )
+  if (original !== undefined) return { kind: 'duplicate', of: original }
+  const expected = sequenceAfter(last.lastSequence, 1)
+  if (header.baseSequence === expected) return append
+  const ahead = (header.baseSequence - expected + sequenceCount) % sequenceCount
+  const what = `producer ${header.producerId} sent sequence ${header.baseSequence}; expected was ${expected}`
+  return ahead < sequenceCount / 2
+    ? refuse('OUT_OF_ORDER_SEQUENCE_NUMBER', what)
+    : refuse('DUPLICATE_SEQUENCE_NUMBER', what)
 }
 
 function endOfState(state: ProducerState): number {
