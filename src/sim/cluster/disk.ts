@@ -5,7 +5,7 @@
  */
 import { invariant } from '../../base/invariant.ts'
 import type { Prng } from '../../base/prng.ts'
-import { DiskImage, type DiskRecord } from './image.ts'
+import { DiskImage, type DiskRecord, type Identity } from './image.ts'
 import type { Owner, Timeline } from './timeline.ts'
 
 export interface DiskSettings {
@@ -43,6 +43,12 @@ export class SimDisk {
     this.#timeline = timeline
     this.#prng = prng
     this.settings = settings
+  }
+
+  /** A new disk gets its name, before any process uses it. */
+  format(identity: Identity): void {
+    this.durable.apply({ kind: 'identity', identity })
+    this.written.apply({ kind: 'identity', identity })
   }
 
   /** A process begins with what the disk holds. */

@@ -1,0 +1,364 @@
+/**
+ * Watches a simulated cluster and checks, after every step, what must hold at all times (the invariants I1 to I14 of
+ * docs/protocol.md; what only clients can see is the oracle's). It looks at what nodes write, send and apply, and at what their
+ * disks hold; it decides by its own arithmetic and believes no node.
+ */
+import type { LogIndex, NodeId, Offset, SegmentId, Term } from '../../base/ids.ts'
+import type { ChainEffect, ChainEvent, ChainRecord, RestoredSegment } from '../../chain/events.ts'
+import type { Batch } from '../../chain/messages.ts'
+import { type Partition, type PartitionId, type PartitionKey, partitionKey, type Segment } from '../../chain/segment.ts'
+import type { Command, Outcome } from '../../cluster/commands.ts'
+import { decodeCommand } from '../../cluster/commands.ts'
+import { Metadata } from '../../cluster/metadata.ts'
+import type { Role } from '../../raft/events.ts'
+import { entryTypes, type RaftEntry } from '../../raft/storage.ts'
+import type { Host } from './host.ts'
+import type { DiskRecord } from './image.ts'
+import type { SimNode } from './node.ts'
+
+export interface Anomaly {
+  readonly kind: string
+  readonly text: string
+  readonly atMs: number
+}
+
+/** How often a run got to the places that matter. */
+export interface Reached {
+  elections: number
+  recoveries: number
+  rolls: number
+  writerChanges: number
+  repairs: number
+  snapshotsInstalled: number
+  fences: number
+  tailCopies: number
+  replacedInPlace: number
+}
+
+/** What has been seen of one segment, whoever has it. */
+interface SegmentFacts {
+  readonly partition: PartitionKey
+  /** The checksum of the batch at each base offset: there is one content per segment and offset, ever. */
+  readonly contents: Map<number, number>
+  /** The node and boot that appended normally. */
+  writer: string | null
+  sealed: Segment | null
+}
+
+export class Witness {
+  readonly anomalies: Anomaly[] = []
+  readonly reached: Reached = {
+    elections: 0,
+    recoveries: 0,
+    rolls: 0,
+    writerChanges: 0,
+    repairs: 0,
+    snapshotsInstalled: 0,
+    fences: 0,
+    tailCopies: 0,
+    replacedInPlace: 0,
+  }
+  /** The metadata after every committed command, as the log says it. */
+  reference = new Metadata()
+  referenceIndex = 0
+  readonly #hosts: readonly Host[]
+  readonly #nowMs: () => number
+  readonly #trace: (line: () => string) => void
+  readonly #entries = new Map<LogIndex, { readonly term: Term; readonly data: Buffer }>()
+  readonly #leaders = new Map<Term, string>()
+  readonly #segments = new Map<SegmentId, SegmentFacts>()
+  /** By disk and segment: the highest fence that was durable. */
+  readonly #fences = new Map<string, number>()
+  /** By partition: the end of what was acknowledged to a producer with acks=all. */
+  readonly #acked = new Map<PartitionKey, Offset>()
+  readonly #shown = new Map<PartitionKey, Offset>()
+  readonly #versions = new Map<PartitionKey, number>()
+
+  constructor(hosts: readonly Host[], nowMs: () => number, trace: (line: () => string) => void) {
+    this.#hosts = hosts
+    this.#nowMs = nowMs
+    this.#trace = trace
+  }
+
+  report(kind: string, text: string): void {
+    this.anomalies.push({ kind, text, atMs: this.#nowMs() })
+    this.#trace(() => `BROKEN ${kind}: ${text}`)
+  }
+
+  // ── Raft
+
+  onRole(node: SimNode, role: Role, term: Term): void {
+    if (role !== 'leader') return
+    this.reached.elections += 1
+    const who = `${node.member.nodeId}/${node.member.diskId}/${node.incarnation}`
+    const other = this.#leaders.get(term)
+    if (other !== undefined && other !== who) this.report('two leaders', `term ${term}: ${other} and ${who}`)
+    this.#leaders.set(term, who)
+  }
+
+  /** A node applies an entry: the first to do so decides what everybody else must see there. */
+  onEntry(node: SimNode, entry: RaftEntry): void {
+    const known = this.#entries.get(entry.index)
+    if (known === undefined) {
+      if (entry.index !== this.referenceIndex + 1) {
+        this.report('hole in the log', `node ${node.host.nodeId} applies ${entry.index} after ${this.referenceIndex}`)
+      }
+      this.#entries.set(entry.index, { term: entry.term, data: entry.data })
+      this.#applyToReference(entry)
+    } else if (known.term !== entry.term || !known.data.equals(entry.data)) {
+      this.report('committed entry changed', `index ${entry.index}: node ${node.host.nodeId} applies another entry`)
+    }
+  }
+
+  onCommand(_node: SimNode, _index: LogIndex, _command: Command, _outcome: Outcome): void {}
+
+  onRestore(node: SimNode): void {
+    this.reached.snapshotsInstalled += 1
+    if (node.appliedIndex > this.referenceIndex) {
+      this.report('snapshot from nowhere', `node ${node.host.nodeId} restores index ${node.appliedIndex}`)
+    }
+  }
+
+  #applyToReference(entry: RaftEntry): void {
+    this.referenceIndex = entry.index
+    if (entry.type !== entryTypes.command) return
+    const decoded = decodeCommand(entry.data)
+    if ('unknownType' in decoded) return
+    const { command } = decoded
+    const before = new Map<PartitionKey, Partition>()
+    const touchedBefore = 'partition' in command || 'segment' in command ? this.#current(command) : null
+    if (touchedBefore !== null) before.set(partitionKey(touchedBefore.id), touchedBefore.record)
+    const outcome = this.reference.apply(command, decoded.requestId)
+    this.#trace(() => `#${entry.index} ${describe(command)} → ${outcome.ok ? `done ${outcome.value}` : outcome.error}`)
+    for (const id of this.reference.takeTouched()) {
+      const record = this.reference.partition(id)
+      if (record !== null) this.#checkPartition(id, before.get(partitionKey(id)) ?? null, record, command)
+    }
+  }
+
+  #current(command: Command): { id: PartitionId; record: Partition } | null {
+    const ref = command as unknown as { topicId?: PartitionId['topicId']; partition?: unknown }
+    if (ref.topicId === undefined || typeof ref.partition !== 'number') return null
+    const id = { topicId: ref.topicId, index: ref.partition }
+    const record = this.reference.partition(id)
+    return record === null ? null : { id, record }
+  }
+
+  // ── chains, as the metadata has them
+
+  #checkPartition(id: PartitionId, before: Partition | null, after: Partition, command: Command): void {
+    const key = partitionKey(id)
+    const version = this.#versions.get(key) ?? -1
+    if (after.version <= version) this.report('I12 MetaCAS', `${key}: version ${version} becomes ${after.version}`)
+    this.#versions.set(key, after.version)
+    this.#checkChain(key, after)
+    for (const segment of after.chain) {
+      const earlier = before?.chain.find(other => other.id === segment.id)
+      if (earlier === segment) continue
+      this.#checkSegment(key, earlier ?? null, segment, command)
+    }
+    const open = after.chain.at(-1)
+    const wasOpen = before?.chain.at(-1)
+    if (open === undefined || wasOpen === undefined || open.id === wasOpen.id) return
+    this.reached.rolls += 1
+    if (open.writer !== wasOpen.writer) this.reached.writerChanges += 1
+    if (command.do === 'completeRecovery') this.reached.recoveries += 1
+    if (after.chain.every(segment => segment.id !== wasOpen.id)) this.reached.replacedInPlace += 1
+    // The record of a segment replaced in place is gone: it ended where it began.
+    if (open.base < (this.#shown.get(key) ?? 0)) {
+      this.report(
+        'I5 SealCoversCommit',
+        `${key}: readers were shown ${this.#shown.get(key)}, the seal is at ${open.base}`,
+      )
+    }
+    if (open.base < (this.#acked.get(key) ?? 0)) {
+      this.report('I4 NoLoss', `${key}: acknowledged up to ${this.#acked.get(key)}, the seal is at ${open.base}`)
+    }
+  }
+
+  #checkChain(key: PartitionKey, { chain }: Partition): void {
+    for (let i = 0; i < chain.length; i++) {
+      const segment = chain[i] as Segment
+      const next = chain[i + 1]
+      if (next === undefined) break
+      if (segment.end === null)
+        this.report('I2 OneOpen', `${key}: segment ${segment.id} is not sealed and not the last`)
+      if (segment.end !== next.base) {
+        this.report(
+          'I3 Dense',
+          `${key}: segment ${segment.id} ends at ${segment.end}, ${next.id} begins at ${next.base}`,
+        )
+      }
+      if (next.writeEpoch <= Math.max(segment.writeEpoch, segment.recoveryEpoch ?? 0)) {
+        this.report('I2 OneOpen', `${key}: the epoch of segment ${next.id} is not higher than that of ${segment.id}`)
+      }
+      if (next.leaderEpoch < segment.leaderEpoch) this.report('leader epoch', `${key}: it went back at ${next.id}`)
+    }
+  }
+
+  #checkSegment(key: PartitionKey, before: Segment | null, after: Segment, command: Command): void {
+    if (before === null) return
+    if (before.end !== null) {
+      const isSame = after.end === before.end && after.base === before.base && after.checksum === before.checksum
+      if (!isSame) this.report('I7 Immutable', `${key}: segment ${after.id} was sealed and changed`)
+      this.#checkRepair(key, before, after, command)
+      return
+    }
+    if (after.end !== null) this.#checkSeal(key, after)
+  }
+
+  #checkRepair(key: PartitionKey, before: Segment, after: Segment, command: Command): void {
+    if (command.do === 'addReplica') this.reached.repairs += 1
+    if (after.state === 'deleting') return
+    const held = (segment: Segment) => (segment.complete ?? []).filter(id => this.#holds(id, segment)).length
+    const least = Math.min(held(before), 1)
+    if (held(after) < least) this.report('I14 RepairSafe', `${key}: ${command.do} took the last copy of ${after.id}`)
+  }
+
+  #checkSeal(key: PartitionKey, sealed: Segment): void {
+    const facts = this.#facts(sealed.id, key)
+    facts.sealed = sealed
+    const lacking = (sealed.complete ?? []).filter(id => this.#isSameDisk(id, sealed) && !this.#holds(id, sealed))
+    if (lacking.length > 0) {
+      this.report(
+        'I6 SealReplicated',
+        `${key}: segment ${sealed.id} [${sealed.base}, ${sealed.end}) is not whole on ${lacking}`,
+      )
+    }
+    if ((sealed.complete ?? []).length < sealed.ackQuorum) {
+      this.report('I6 SealReplicated', `${key}: segment ${sealed.id} has ${sealed.complete?.length} complete copies`)
+    }
+  }
+
+  /** Whether the disk that the record names is still the node's. */
+  #isSameDisk(nodeId: NodeId, segment: Segment): boolean {
+    const replica = segment.replicas.find(other => other.nodeId === nodeId)
+    const host = this.#hosts.find(other => other.nodeId === nodeId)
+    return replica !== undefined && host?.disk.durable.identity?.diskId === replica.diskId
+  }
+
+  /** Whether a node's disk durably has all of a sealed segment. */
+  #holds(nodeId: NodeId, segment: Segment): boolean {
+    const host = this.#hosts.find(other => other.nodeId === nodeId)
+    const image = host?.disk.durable.segments.get(segment.id)
+    if (!this.#isSameDisk(nodeId, segment)) return false
+    if (segment.end === segment.base) return true
+    return image !== undefined && image.end >= (segment.end as Offset)
+  }
+
+  // ── nodes, as they act
+
+  onChainStart(node: SimNode, restored: readonly RestoredSegment[]): void {
+    for (const { segment, fenceEpoch } of restored) {
+      const known = this.#fences.get(`${node.member.diskId}/${segment}`) ?? 0
+      if (fenceEpoch < known) {
+        this.report('I11 FenceMonotonic', `node ${node.host.nodeId}, segment ${segment}: ${known} became ${fenceEpoch}`)
+      }
+    }
+  }
+
+  onChainStep(node: SimNode, event: ChainEvent, effects: readonly ChainEffect[]): void {
+    for (const effect of effects) {
+      if (effect.do === 'write') this.#onWrite(node, event, effect.record)
+      else if (effect.do === 'readable') this.#onReadable(node, partitionKey(effect.partition), effect.highWatermark)
+    }
+  }
+
+  #onWrite(node: SimNode, event: ChainEvent, record: ChainRecord): void {
+    if (record.kind === 'fence') this.reached.fences += 1
+    if (record.kind !== 'batch') return
+    const image = node.host.disk.written.segments.get(record.segment)
+    const facts = this.#facts(record.segment, image === undefined ? null : partitionKey(image.partition))
+    if (event.type === 'message' && event.message.type === 'recoveryAppend') this.reached.tailCopies += 1
+    this.#checkContent(node, facts, record.segment, record.batch)
+    if (event.type !== 'message') this.#checkWriter(node, facts, record.segment)
+  }
+
+  #checkContent(node: SimNode, facts: SegmentFacts, segment: SegmentId, batch: Batch): void {
+    const known = facts.contents.get(batch.base)
+    if (known === undefined) facts.contents.set(batch.base, batch.crc)
+    else if (known !== batch.crc) {
+      this.report(
+        'I8 PrefixAgreement',
+        `segment ${segment}, offset ${batch.base}: node ${node.host.nodeId} has other bytes`,
+      )
+    }
+  }
+
+  /** A batch that did not come from a peer was appended by the segment's writer, or copied by its recoverer from itself. */
+  #checkWriter(node: SimNode, facts: SegmentFacts, segment: SegmentId): void {
+    const who = `${node.host.nodeId}/${node.incarnation}`
+    const record = this.#record(facts.partition, segment)
+    if (record === null || record.state !== 'open') return
+    facts.writer ??= who
+    if (facts.writer !== who) this.report('I1 SingleWriter', `segment ${segment}: ${facts.writer} and ${who}`)
+  }
+
+  #onReadable(node: SimNode, key: PartitionKey, highWatermark: Offset): void {
+    if (highWatermark > (this.#shown.get(key) ?? 0)) this.#shown.set(key, highWatermark)
+    if (node.chain === null) return
+    this.#checkCommitted(key, highWatermark, `node ${node.host.nodeId} shows`)
+  }
+
+  /** A producer was told that its batch is committed. */
+  onAcked(node: SimNode, key: PartitionKey, end: Offset): void {
+    if (end > (this.#acked.get(key) ?? 0)) this.#acked.set(key, end)
+    this.#checkCommitted(key, end, `node ${node.host.nodeId} acknowledges`)
+  }
+
+  /** Everything below `end` is sealed, or durable on an acknowledgement quorum of the unsealed segment. */
+  #checkCommitted(key: PartitionKey, end: Offset, what: string): void {
+    const partition = this.#partition(key)
+    const last = partition?.chain.at(-1)
+    if (last === undefined || end <= last.base || last.end !== null) return
+    const copies = last.replicas.filter(replica => {
+      const host = this.#hosts.find(other => other.nodeId === replica.nodeId)
+      if (host === undefined) return false
+      // What a wiped disk had, it had.
+      if (host.disk.durable.identity?.diskId !== replica.diskId) return true
+      const image = host.disk.durable.segments.get(last.id)
+      return image !== undefined && image.end >= end
+    })
+    if (copies.length < last.ackQuorum) {
+      this.report('I4 NoLoss', `${key}: ${what} ${end}, which ${copies.length} of ${last.ackQuorum} disks have`)
+    }
+  }
+
+  onDurable(node: SimNode, records: readonly DiskRecord[]): void {
+    for (const record of records) {
+      if (record.kind !== 'chain' || record.record.kind !== 'fence') continue
+      const key = `${node.member.diskId}/${record.record.segment}`
+      const known = this.#fences.get(key) ?? 0
+      if (record.record.epoch < known) {
+        this.report('I11 FenceMonotonic', `node ${node.host.nodeId}: ${known} becomes ${record.record.epoch}`)
+      }
+      this.#fences.set(key, record.record.epoch)
+    }
+  }
+
+  // ── helpers
+
+  #facts(segment: SegmentId, partition: PartitionKey | null): SegmentFacts {
+    let facts = this.#segments.get(segment)
+    if (facts === undefined) {
+      facts = { partition: partition ?? ('-0' as PartitionKey), contents: new Map(), writer: null, sealed: null }
+      this.#segments.set(segment, facts)
+    }
+    return facts
+  }
+
+  #partition(key: PartitionKey): Partition | null {
+    const at = key.lastIndexOf('-')
+    return this.reference.partition({ topicId: key.slice(0, at) as never, index: Number(key.slice(at + 1)) })
+  }
+
+  #record(key: PartitionKey, segment: SegmentId): Segment | null {
+    return this.#partition(key)?.chain.find(other => other.id === segment) ?? null
+  }
+}
+
+function describe(command: Command): string {
+  return JSON.stringify(command, (_, value) =>
+    typeof value === 'string' && value.length === 32 ? value.slice(0, 6) : value,
+  )
+}
