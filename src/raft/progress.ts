@@ -28,6 +28,8 @@ export interface Progress {
   match: LogIndex
   /** The first entry of the next append. */
   next: LogIndex
+  /** The highest commit it was told of. */
+  toldCommit: LogIndex
   /** probe: an append is under way, and nothing more is sent until it is answered or a heartbeat says the follower is there. */
   isProbeSent: boolean
   /** replicate: the last index and the bytes of each append that is not acknowledged, oldest first. Empty otherwise. */
@@ -63,6 +65,7 @@ export function freshProgress(member: Member, next: LogIndex): Progress {
     state: 'probe',
     match: 0 as LogIndex,
     next,
+    toldCommit: 0 as LogIndex,
     isProbeSent: false,
     inflight: [],
     inflightBytes: 0,

@@ -93,6 +93,7 @@ function sendAppend(turn: Turn, progress: Progress, entries: readonly RaftEntry[
   const previousTerm = termAt(raft.log, previousIndex)!
   const { self: from, term, commit } = raft
   send(turn, { type: 'append', from, to: progress.member, term, previousIndex, previousTerm, entries, commit })
+  progress.toldCommit = commit
   let bytes = 0
   for (const entry of entries) bytes += entryBytes(entry)
   appendSent(progress, (previousIndex + entries.length) as LogIndex, entries.length, bytes)
@@ -116,7 +117,7 @@ export function onAppendAck(turn: Turn, progress: Progress, { index }: AppendAck
   const isNews = acknowledged(progress, index)
   const isCommitted = isNews && advanceCommit(turn)
   if (raft.role !== 'leader') return
-  if (!isCommitted) sendAppends(turn, progress)
+  if (!isCommitted && !sendAppends(turn, progress) && progress.toldCommit < raft.commit) sendEmptyAppend(turn, progress)
   if (isNews && raft.leading.transfer?.to === progress.member.nodeId) handOver(turn)
 }
 
