@@ -53,6 +53,8 @@ export class Cluster {
   /** Nodes that no client reaches. */
   readonly hiddenFromClients = new Set<number>()
   readonly counts = { crashes: 0, wipes: 0, stops: 0, partitions: 0, stalls: 0, powerLosses: 0, produced: 0, read: 0 }
+  /** Hears of each start of a node but the first. */
+  onStart: (nodeId: NodeId) => void = () => {}
   readonly #onTrace: ((line: string) => void) | null
   readonly #world: NodeWorld
   readonly #waiting = new Map<number, Waiting>()
@@ -130,6 +132,7 @@ export class Cluster {
     if (host.node !== null || this.isBroken) return
     const node = new SimNode(host, this.#world, this.prng.fork())
     host.node = node
+    this.onStart(host.nodeId)
     this.trace(host, () => `starts as incarnation ${node.incarnation}`)
     this.#tickLater(node)
     for (const other of this.live) {
@@ -223,6 +226,21 @@ export class Cluster {
 
   writerOf(index: number): NodeId {
     return this.openSegment(index).writer
+  }
+
+  diskIdOf(nodeId: number): string | null {
+    return this.host(nodeId).disk.durable.identity?.diskId ?? null
+  }
+
+  /** Tells a partition's writer to hand over to another node at the next roll, as the controller does when it balances. */
+  rotate(index: number): boolean {
+    const { leader } = this
+    const open = this.openSegment(index)
+    const node = this.host(open.writer).node
+    const next = leader?.placementAway(this.partitionId(index), open.writer) ?? null
+    if (node === null || next === null) return false
+    node.feed({ type: 'placement', partition: this.partitionId(index), reason: 'rotation', next })
+    return true
   }
 
   trace(host: Host, line: () => string): void {

@@ -9,6 +9,7 @@ import type { Prng } from '../../base/prng.ts'
 import { type Chain, createChain, step as stepChain } from '../../chain/core.ts'
 import type { ChainEffect, ChainEvent } from '../../chain/events.ts'
 import type { Peer } from '../../chain/messages.ts'
+import type { PartitionId, Placement } from '../../chain/segment.ts'
 import { type Command, decodeCommand, encodeCommand, fromChain, type Outcome } from '../../cluster/commands.ts'
 import { type Controller, control, createController } from '../../cluster/controller.ts'
 import {
@@ -23,9 +24,9 @@ import {
 import { Metadata } from '../../cluster/metadata.ts'
 import { placeNext } from '../../cluster/placement.ts'
 import { decodeMetadata, encodeMetadata } from '../../cluster/snapshot.ts'
-import { createRaft, type Raft, step as stepRaft } from '../../raft/core.ts'
+import { createRaft, membershipOf, type Raft, step as stepRaft } from '../../raft/core.ts'
 import type { Effect as RaftEffect, RaftEvent, Write } from '../../raft/events.ts'
-import type { Member, Membership } from '../../raft/membership.ts'
+import type { Member, Membership, MembershipChange } from '../../raft/membership.ts'
 import { entryTypes, type RaftEntry } from '../../raft/storage.ts'
 import type { DiskUser } from './disk.ts'
 import type { Host } from './host.ts'
@@ -133,6 +134,21 @@ export class SimNode implements DiskUser {
 
   get leader(): NodeId | null {
     return this.#leader
+  }
+
+  get membership(): Membership {
+    return membershipOf(this.raft)
+  }
+
+  get isMembershipCommitted(): boolean {
+    return (this.raft.memberships.at(-1)?.index ?? 0) <= this.raft.commit
+  }
+
+  /** Where a partition's next segment would go if its writer were to change. */
+  placementAway(partition: PartitionId, writer: NodeId): Placement | null {
+    const { metadata } = this
+    const isOther = (nodeId: NodeId) => this.#believesLive(nodeId)
+    return placeNext({ metadata, partition, isLive: isOther, avoid: [], reason: 'rotation', writer })
   }
 
   get appliedIndex(): number {
@@ -588,7 +604,7 @@ export class SimNode implements DiskUser {
   /** A node that came back with another disk takes the place of its former self among the voters, a step at a time. */
   #repairMembership(nowMs: number): void {
     this.#membershipMs = nowMs + membershipPauseMs
-    const change = this.host.nextMembershipChange(this.raft, this.metadata, nodeId => isLive(this.#grantor, nodeId))
+    const change = nextMembershipChange(this.membership, this.metadata, nodeId => isLive(this.#grantor, nodeId))
     if (change !== null) this.#feedRaft({ type: 'changeMembership', token: ++this.#token, change })
   }
 
@@ -599,3 +615,21 @@ export class SimNode implements DiskUser {
 
 /** Answers still taken after their time; beyond it the oldest are forgotten. */
 const pendingMax = 1000
+
+/** The next step towards having every registered node, with the disk that it has now, among the voters. */
+function nextMembershipChange(
+  membership: Membership,
+  metadata: Metadata,
+  isLiveNode: (nodeId: NodeId) => boolean,
+): MembershipChange | null {
+  for (const { nodeId, diskId } of membership) {
+    const node = metadata.nodes.get(nodeId)
+    if (node !== undefined && node.diskId !== diskId) return { kind: 'remove', member: { nodeId, diskId } }
+  }
+  for (const [nodeId, { diskId }] of metadata.nodes) {
+    const seat = membership.find(other => other.nodeId === nodeId)
+    if (!isLiveNode(nodeId) || seat?.role === 'voter') continue
+    return { kind: seat === undefined ? 'addLearner' : 'promote', member: { nodeId, diskId } }
+  }
+  return null
+}

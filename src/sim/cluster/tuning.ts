@@ -1,5 +1,4 @@
 /** The sizes and times of a simulated cluster: small, so that everything that happens once a day happens every second. */
-import type { Prng } from '../../base/prng.ts'
 import type { ChainSettings } from '../../chain/settings.ts'
 import type { ControllerSettings } from '../../cluster/controller.ts'
 import type { LivenessSettings } from '../../cluster/liveness.ts'
