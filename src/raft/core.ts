@@ -9,18 +9,20 @@
 import type { LogIndex, Term } from '../base/ids.ts'
 import { invariant, unreachable } from '../base/invariant.ts'
 import { onApplied } from './divergence.ts'
-import { campaign, countOwnVote, onPreVote, onPreVoteReply, onVote, onVoteReply, preCampaign } from './election.ts'
+import {
+  campaign,
+  countOwnVote,
+  mayCampaign,
+  onPreVote,
+  onPreVoteReply,
+  onVote,
+  onVoteReply,
+  preCampaign,
+} from './election.ts'
 import type { Effect, RaftEvent, RaftOptions } from './events.ts'
 import { followsLeader, onAppend, onHeartbeat } from './follower.ts'
 import { lastIndex, restoredLog } from './log.ts'
-import {
-  decodeMembership,
-  isSameMember,
-  isVoter,
-  type Member,
-  type Membership,
-  reachedByMajority,
-} from './membership.ts'
+import { decodeMembership, isSameMember, type Member, type Membership, reachedByMajority } from './membership.ts'
 import { noteMembership } from './membership-history.ts'
 import { isSound } from './message-check.ts'
 import type { Append, Heartbeat, Message, SnapshotChunk, TimeoutNow } from './messages.ts'
@@ -205,7 +207,7 @@ function onLeaders(turn: Turn, message: Append | Heartbeat | SnapshotChunk | Tim
     case 'snapshotChunk':
       return onSnapshotChunk(turn, message)
     case 'timeoutNow':
-      return isVoter(membershipOf(turn.raft), turn.raft.self) ? campaign(turn, true) : undefined
+      return mayCampaign(turn.raft) ? campaign(turn, true) : undefined
     default:
       unreachable(message)
   }

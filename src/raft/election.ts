@@ -18,11 +18,23 @@ import { send, sendAfterTerm, type Turn } from './turn.ts'
 
 const nothing = Buffer.alloc(0)
 
-/** Asks whether an election could be won. Only voters ask: a new node, a learner and a removed member wait to be told. */
+/**
+ * Only voters campaign: a new node, a learner and a removed member wait to be told. One whose removal may not be committed yet is
+ * still needed: its log may be the only one with that entry, so that nobody else can win, and then it must bring the others
+ * to it. It does not count itself.
+ */
+export function mayCampaign(raft: Raft): boolean {
+  const { index, membership } = raft.memberships.at(-1)!
+  if (isVoter(membership, raft.self)) return true
+  const before = raft.memberships.at(-2)
+  return index > raft.commit && before !== undefined && isVoter(before.membership, raft.self)
+}
+
+/** Asks whether an election could be won. */
 export function preCampaign(turn: Turn): void {
   const { raft } = turn
   resetElectionTimer(raft)
-  if (!isVoter(membershipOf(raft), raft.self)) return
+  if (!mayCampaign(raft)) return
   raft.role = 'preCandidate'
   raft.leader = null
   raft.votes.clear()
@@ -57,7 +69,7 @@ function countPreVotes(turn: Turn): void {
 /** Raises the term and asks for votes, once the own vote is durable; the own vote counts from then on, too. */
 export function campaign(turn: Turn, isTransfer: boolean): void {
   const { raft } = turn
-  invariant(isVoter(membershipOf(raft), raft.self), 'only a voter campaigns')
+  invariant(mayCampaign(raft), 'only a voter campaigns')
   becomeFollower(turn, (raft.term + 1) as Term, null)
   resetElectionTimer(raft)
   raft.role = 'candidate'
