@@ -10,6 +10,7 @@ const timeoutMs = 1000
 const againMs = 100
 /** Questions about the same offset before it counts as not to be had at this node. */
 const failuresAtFirstMax = 20
+const failuresLaterMax = 3
 
 /** Reads everything everywhere, one question at a time per node; then calls back. */
 export function drain(workload: Workload, onDone: () => void): void {
@@ -35,7 +36,8 @@ class Drain {
   /** What is asked for next. Before the log start is known: where an answer is likely that tells it. */
   #position: number
   #logStart: number | null = null
-  #highWatermark = 0
+  /** -1 until the node has answered anything. */
+  #highWatermark = -1
   #leaderEpoch = -1
   #failures = 0
   #question = 0
@@ -55,12 +57,12 @@ class Drain {
       if (question === this.#question) this.#answered(answer)
     })
     this.#workload.door.after(timeoutMs, () => {
-      if (question === this.#question) this.#failed()
+      if (question === this.#question) this.#failed(false)
     })
   }
 
   #answered(answer: ReadAnswer): void {
-    if (!answer.ok || !this.#take(answer)) this.#failed()
+    if (!answer.ok || !this.#take(answer)) this.#failed(true)
     else {
       this.#failures = 0
       this.#goOn()
@@ -107,12 +109,10 @@ class Drain {
     this.#onDone()
   }
 
-  #failed(): void {
+  #failed(isRefused: boolean): void {
     this.#question += 1
     this.#failures += 1
-    // A node that has refused once after long asking has had its time.
-    const failuresMax = this.#unreadable.length === 0 ? failuresAtFirstMax : 2
-    if (this.#failures < failuresMax) {
+    if (this.#failures < this.#failuresMax(isRefused)) {
       if (this.#logStart === null) this.#lookElsewhere()
       this.#workload.door.after(againMs, () => this.ask())
       return
@@ -121,6 +121,12 @@ class Drain {
     this.#logStart ??= this.#workload.seenOf(this.#partition).logStart
     this.#skip()
     this.#goOn()
+  }
+
+  /** A node that has refused something after long asking has had its time: what it refuses now, it does not hold. */
+  #failuresMax(isRefused: boolean): number {
+    if (this.#unreadable.length === 0) return failuresAtFirstMax
+    return isRefused ? 1 : failuresLaterMax
   }
 
   #lookElsewhere(): void {

@@ -72,6 +72,7 @@ export type HistoryEvent =
       readonly node: number
       readonly partition: number
       readonly logStart: number
+      /** What the node said last; -1 when it never said anything. It may know only of what it holds copies. */
       readonly highWatermark: number
       readonly leaderEpoch: number
       /** Stretches `[from, to)` that this node did not give. */

@@ -123,6 +123,7 @@ export class Producer {
 
   /** Waits for what is under way and begins nothing. */
   #finish(): void {
+    this.#writer.stop()
     for (const entry of this.#open) entry.isClosed ||= entry.request < 0
     this.#open = this.#open.filter(entry => !entry.isClosed)
     for (const entry of this.#open) this.#alarm.set(entry.dueMs)

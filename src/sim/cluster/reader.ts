@@ -71,7 +71,10 @@ export class Reader {
       return
     }
     if (this.#isWaiting) this.#ended()
-    if (this.#workload.isStopping) return
+    if (this.#workload.isStopping) {
+      this.#writer.stop()
+      return
+    }
     this.#node ??= this.#chooseNode()
     if (this.#node === null) this.#alarm.set(this.#writer.ask())
     else this.#ask(this.#node)
