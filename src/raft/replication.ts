@@ -106,9 +106,10 @@ function sendNews(turn: Turn, progress: Progress): void {
 
 /** An append without entries: tells the commit, and asks whether the follower has what was sent. Takes no room in the window. */
 function sendEmptyAppend(turn: Turn, progress: Progress): void {
-  if (progress.state === 'snapshot' || progress.next <= turn.raft.log.beforeIndex) return
-  if (progress.state === 'probe' && progress.isProbeSent) return
-  sendAppend(turn, progress, [])
+  if (progress.state === 'snapshot' || (progress.state === 'probe' && progress.isProbeSent)) return
+  // The window may be full of appends that were lost, and that are compacted away by now: then there is nothing to ask about.
+  if (progress.next <= turn.raft.log.beforeIndex) startTransfer(turn, progress)
+  else sendAppend(turn, progress, [])
 }
 
 export function onAppendAck(turn: Turn, progress: Progress, { index }: AppendAck): void {
