@@ -4,23 +4,28 @@
  */
 import { invariant } from '../../base/invariant.ts'
 import type { Model, Step } from './model.ts'
-import { canonicalText, copyOf, locked } from './plain-data.ts'
+import { copyOf, SharedValues } from './plain-data.ts'
 import { PairMap, RowTable } from './tables.ts'
 
 /** Values by number and numbers by text. */
 class Interned<T> {
   readonly values: T[] = []
   readonly #ids = new Map<string, number>()
+  readonly #shared: SharedValues
+
+  constructor(shared: SharedValues) {
+    this.#shared = shared
+  }
 
   get count(): number {
     return this.values.length
   }
 
   intern(value: T, identity: unknown = value): number {
-    const text = canonicalText(identity)
+    const text = this.#shared.textOf(identity)
     const known = this.#ids.get(text)
     if (known !== undefined) return known
-    this.values.push(locked(value))
+    this.values.push(this.#shared.shared(value))
     this.#ids.set(text, this.values.length - 1)
     return this.values.length - 1
   }
@@ -40,11 +45,12 @@ export const nothing = 0
 
 export class Transitions<Node, Message, Event, Note, Env> {
   readonly model: Model<Node, Message, Event, Note, Env>
-  readonly nodes = new Interned<Node>()
-  readonly messages = new Interned<Message>()
-  readonly events = new Interned<Event>()
-  readonly envs = new Interned<Env>()
-  readonly #notes = new Interned<readonly Note[]>()
+  readonly #shared = new SharedValues()
+  readonly nodes = new Interned<Node>(this.#shared)
+  readonly messages = new Interned<Message>(this.#shared)
+  readonly events = new Interned<Event>(this.#shared)
+  readonly envs = new Interned<Env>(this.#shared)
+  readonly #notes = new Interned<readonly Note[]>(this.#shared)
   readonly outcomes: Outcome[] = [{ node: -1, sends: [], notes: -1 }]
   /** Of each message, the index of its receiver; -1 for nobody. */
   readonly receivers: number[] = []
