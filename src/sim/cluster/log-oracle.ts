@@ -204,12 +204,17 @@ export class LogOracle {
       this.#report('two writers', `nodes ${reign.writer} and ${writer} write in leader epoch ${leaderEpoch}`)
     }
     reign.writer = writer
-    if (lowest >= reign.lowest && highest <= reign.highest) return
-    reign.lowest = Math.min(reign.lowest, lowest)
-    reign.highest = Math.max(reign.highest, highest)
-    for (const other of this.#reigns) {
-      if (other.leaderEpoch < leaderEpoch) this.#checkReigns(other, reign)
-      else if (other.leaderEpoch > leaderEpoch) this.#checkReigns(reign, other)
+    const isHigher = highest > reign.highest
+    const isLower = lowest < reign.lowest
+    if (isHigher) reign.highest = highest
+    if (isLower) reign.lowest = lowest
+    // From the newest on: mostly it is the newest that speaks, and it has only risen.
+    for (let i = this.#reigns.length - 1; i >= 0; i--) {
+      const other = this.#reigns[i] as Reign
+      if (other.leaderEpoch > leaderEpoch) {
+        if (isHigher) this.#checkReigns(reign, other)
+      } else if (!isLower) break
+      else if (other.leaderEpoch < leaderEpoch) this.#checkReigns(other, reign)
     }
   }
 
