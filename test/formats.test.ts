@@ -9,7 +9,8 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { crc32c } from '../src/base/crc32c.ts'
 import { ropeOf } from '../src/base/rope.ts'
-import { metadataSnapshot } from '../src/cluster/snapshot.ts'
+import { commandTables } from '../src/cluster/commands.ts'
+import { metadataFile, metadataState } from '../src/cluster/snapshot.ts'
 import { checkpointEntry } from '../src/log/checkpoint.ts'
 import {
   encodeEntryHeader,
@@ -74,7 +75,7 @@ function assertRecord(place: string, { fields }: Message['body']): void {
   )
 }
 
-const fixedBytes: Readonly<Partial<Record<string, number>>> = { bool: 1, int32: 4, uint32: 4, int64: 8 }
+const fixedBytes: Readonly<Partial<Record<string, number>>> = { bool: 1, int16: 2, int32: 4, uint32: 4, int64: 8 }
 
 function uint(value: number, bytes: 1 | 2 | 4): Buffer {
   const buffer = Buffer.alloc(bytes)
@@ -175,6 +176,22 @@ describe('the tables of records in docs/formats', () => {
   })
 
   it('have the fields of a metadata snapshot', () => {
-    assertRecord('metadata#Snapshot', metadataSnapshot.body)
+    assertRecord('metadata#Snapshot', metadataFile.body)
+    assertRecord('metadata#State', metadataState.body)
+  })
+
+  it('have every command of the metadata, with its fields', () => {
+    const rows = tableUnder('metadata#Types').map(([type, name, version, fields]) => {
+      return {
+        type: Number(type),
+        name,
+        version: Number(version),
+        fields: [...(fields ?? '').matchAll(/`(\w+)`/g)].map(m => m[1]),
+      }
+    })
+    const expected = Object.entries(commandTables).map(([name, { type, table }]) => {
+      return { type, name, version: table.versions[1], fields: table.body.fields.map(field => field.name) }
+    })
+    assert.deepEqual(rows, expected)
   })
 })

@@ -10,7 +10,9 @@ import { InvariantViolation } from '../base/invariant.ts'
 import { loadIdentity, type NodeIdentity, newIdentity, randomId, saveIdentity } from '../cluster/identity.ts'
 import type { Topic as TopicRecord } from '../cluster/metadata.ts'
 import { MetadataLog } from '../cluster/metadata-log.ts'
+import { oneCopy } from '../cluster/one-copy.ts'
 import type { Outcome } from '../cluster/outcome.ts'
+import { replicationOf } from '../cluster/replication.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { Compute } from '../io/compute.ts'
 import type { Disk } from '../io/disk.ts'
@@ -169,9 +171,11 @@ export class Engine implements Storage, AsyncDisposable {
       do: 'createTopic',
       topicId,
       name: spec.name,
-      writer: this.nodeId,
       partitions: spec.partitions,
       configs: [...spec.configs].map(([name, value]) => ({ name, value })),
+      replication: replicationOf(1, spec.configs),
+      placements: [{ partition: 0, count: spec.partitions, next: oneCopy(this.nodeId, this.#metadata.metadata.nodes) }],
+      seen: this.#metadata.metadata.applied,
       nowMs: this.#io.clock.nowMs(),
     })
     if (!outcome.ok) return { error: kafkaError(outcome), message: outcome.message }

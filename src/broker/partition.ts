@@ -10,8 +10,9 @@ import { isPassing, TidelogError } from '../base/errors.ts'
 import type { LeaderEpoch, NodeId, Offset, SegmentId, TopicId } from '../base/ids.ts'
 import { InvariantViolation } from '../base/invariant.ts'
 import { emptyRope, type Rope } from '../base/rope.ts'
-import type { Partition as PartitionRecord } from '../cluster/metadata.ts'
+import { type Partition as PartitionRecord, unsealed } from '../chain/segment.ts'
 import type { MetadataLog } from '../cluster/metadata-log.ts'
+import { oneCopy } from '../cluster/one-copy.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { Compute } from '../io/compute.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
@@ -334,24 +335,27 @@ export class Partition implements PartitionStore {
 
   async #sealAndOpen(): Promise<void> {
     await this.#log.whenSettled()
-    while (!this.#closed) {
-      const record = this.#record()
-      const { active } = this.#log
-      if (record === undefined || active.isEmpty) return
-      const outcome = await this.#parts.metadata.propose({
-        do: 'sealAndOpen',
-        ...this.#ref(record),
-        end: active.nextOffset,
-        bytes: active.bytes,
-        maxTimestamp: active.maxTimestamp,
-        writer: this.#parts.nodeId,
-        nowMs: this.#parts.clock.nowMs(),
-      })
-      const opened = this.#record()?.chain.at(-1)
-      if (outcome.ok && opened !== undefined && !this.#closed) return this.#log.sealAndOpen(opened)
-      // Something else changed the partition in between: look again.
-      if (!outcome.ok && outcome.error !== 'STALE') return
-    }
+    const record = this.#record()
+    const open = record === undefined ? null : unsealed(record)
+    const { active } = this.#log
+    if (open === null || active.isEmpty || this.#closed) return
+    const outcome = await this.#parts.metadata.propose({
+      do: 'sealAndOpen',
+      topicId: this.topicId,
+      partition: this.index,
+      segment: open.id,
+      epoch: open.writeEpoch,
+      end: active.nextOffset,
+      bytes: active.bytes,
+      maxTimestamp: active.maxTimestamp,
+      checksum: 0,
+      complete: [this.#parts.nodeId],
+      reason: 'size',
+      next: oneCopy(this.#parts.nodeId, this.#parts.metadata.metadata.nodes),
+      nowMs: this.#parts.clock.nowMs(),
+    })
+    const opened = this.#record()?.chain.at(-1)
+    if (outcome.ok && opened !== undefined && !this.#closed) this.#log.sealAndOpen(opened)
   }
 
   async #retain(nowMs: number): Promise<void> {

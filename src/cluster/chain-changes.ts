@@ -5,7 +5,7 @@
  * controller and of the writer's housekeeping are conditional on the partition's version instead.
  *
  *     createPartition → openFirst → sealAndOpen … (beginRecovery → completeRecovery) …
- *     sealed segments: addReplica, removeReplica, setArchived, replaceSealed; advanceStart → deleting → gone
+ *     sealed segments: addReplica, removeReplica, removeSurplus, setArchived, replaceSealed; advanceStart → deleting → gone
  *
  * A refusal leaves the record as it is. So does a change that is there already: it is done again by doing nothing.
  */
@@ -71,6 +71,7 @@ interface Versioned {
 export type PartitionChange =
   | ChainChange
   | ({ readonly do: 'openFirst'; readonly next: Placement } & Versioned)
+  | ({ readonly do: 'removeSurplus'; readonly segment: SegmentId; readonly nodeId: NodeId } & Versioned)
   | ({ readonly do: 'replaceSealed'; readonly old: readonly SegmentId[]; readonly compacted: Compacted } & Versioned)
   | ({
       readonly do: 'setArchived'
@@ -120,6 +121,8 @@ function perform(partition: Partition, change: PartitionChange, context: ChangeC
       return addReplica(partition, change, context)
     case 'removeReplica':
       return removeReplica(partition, change, context)
+    case 'removeSurplus':
+      return removeSurplus(partition, change, context)
     case 'replaceSealed':
       return replaceSealed(partition, change, context)
     case 'setArchived':
@@ -376,6 +379,23 @@ function removeReplica(
   const isLast = completeCopies(segment, context) > 0 ? completeCopies(rest, context) === 0 : replicas.length === 0
   if (segment.state === 'sealed' && isLast && !isArchived(segment)) return refused('INVALID', 'it is the last copy')
   return changed(withoutGone(withSegment(partition, rest)))
+}
+
+/** The controller takes away what is more than the topic wants. The versions tell two controllers apart. */
+function removeSurplus(
+  partition: Partition,
+  change: Extract<PartitionChange, { readonly do: 'removeSurplus' }>,
+  context: ChangeContext,
+): Changed | Refused {
+  const { segment: id, nodeId } = change
+  const removed = removeReplica(partition, { do: 'removeReplica', segment: id, nodeId }, context)
+  if (!removed.ok) return removed
+  const [segment, rest] = [segmentOf(partition, id), segmentOf(removed.partition, id)]
+  if (segment?.state !== 'sealed' || rest === undefined) return removed
+  const left = completeCopies(rest, context)
+  const isLess = left < completeCopies(segment, context)
+  if (isLess && left < partition.config.replicas) return refused('INVALID', 'it is no more than the topic wants')
+  return removed
 }
 
 /** Complete copies on disks that are still there. */

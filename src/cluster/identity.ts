@@ -4,12 +4,13 @@
  * locks nobody out, while an old copy of the directory is recognised.
  */
 import { TidelogError } from '../base/errors.ts'
-import type { NodeId, TopicId } from '../base/ids.ts'
+import type { DiskId, NodeId, TopicId } from '../base/ids.ts'
 import type { Disk } from '../io/disk.ts'
 import type { Random } from '../io/random.ts'
 import { decodeWhole, encodeWhole, readWholeFile, replaceFile, syncFile } from '../log/whole-file.ts'
 import { onDisk } from '../wire/on-disk.ts'
-import { type Body, int32, int64, message, uuid } from '../wire/schema.ts'
+import { type Body, int64, message, uuid } from '../wire/schema.ts'
+import { diskId, nodeId } from './record-tables.ts'
 
 const identityTable = message({
   name: 'Identity',
@@ -19,8 +20,8 @@ const identityTable = message({
     /** Rises with every save; of the two copies the newer counts. */
     generation: int64,
     clusterId: uuid,
-    nodeId: int32,
-    diskId: uuid,
+    nodeId,
+    diskId,
     confirmed: int64,
     attempted: int64,
   },
@@ -62,7 +63,14 @@ export async function saveIdentity(disk: Disk, identity: NodeIdentity): Promise<
 }
 
 export function newIdentity(random: Random, nodeId: NodeId): NodeIdentity {
-  return { generation: 0, clusterId: randomId(random), nodeId, diskId: randomId(random), confirmed: 0, attempted: 0 }
+  return {
+    generation: 0,
+    clusterId: randomId(random),
+    nodeId,
+    diskId: randomId(random) as string as DiskId,
+    confirmed: 0,
+    attempted: 0,
+  }
 }
 
 /** 128 random bits; never all zeros, which stands for none. */

@@ -33,7 +33,7 @@ const create = (number: number): Command => ({
   do: 'createTopic',
   topicId: number.toString(16).padStart(32, '0') as TopicId,
   name: `topic-${number}`,
-  writer: 1,
+  writer: 1 as NodeId,
   partitions: 1,
   configs: [],
   nowMs: 0,

@@ -14,11 +14,11 @@ import type { FoundRaft } from '../log/log-store.ts'
 import { loadWhole, saveWhole } from '../log/whole-file.ts'
 import { OneVoter } from '../raft/one-voter.ts'
 import { decodeHardState, decodeRaftEntry, entryTypes, type HardState, type RaftEntry } from '../raft/storage.ts'
-import { type Command, decodeCommand, encodeCommand } from './commands.ts'
+import { type Command, encodeCommand } from './commands.ts'
 import { randomId } from './identity.ts'
 import { Metadata } from './metadata.ts'
 import type { Outcome } from './outcome.ts'
-import { metadataSnapshot, restoreMetadata, saveMetadata } from './snapshot.ts'
+import { decodeMetadata, encodeMetadata, fromFile, metadataFile } from './snapshot.ts'
 
 const snapshotPath = 'metadata'
 
@@ -57,7 +57,7 @@ export class MetadataLog {
       },
       nodeId: options.nodeId,
       state: options.replayed,
-      apply: (_, encoded) => applyEncoded(this.metadata, encoded),
+      apply: (_, encoded) => this.metadata.applyEncoded(encoded),
     })
   }
 
@@ -100,13 +100,13 @@ export class MetadataLog {
   async #save(): Promise<void> {
     const { applied, hardState } = this.#voter
     const covered = this.#pins.filter(pin => pin.index === null || pin.index <= applied.index)
-    const raft = {
+    await saveWhole(this.#disk, snapshotPath, metadataFile, {
       lastIndex: applied.index,
       lastTerm: applied.term,
       term: hardState.term,
       votedFor: hardState.votedFor ?? -1,
-    }
-    await saveWhole(this.#disk, snapshotPath, metadataSnapshot, saveMetadata(this.metadata, raft))
+      state: encodeMetadata(this.metadata),
+    })
     const gone = new Set(covered)
     for (const pin of covered) pin.file.pins--
     this.#pins = this.#pins.filter(pin => !gone.has(pin))
@@ -127,14 +127,12 @@ interface Replayed {
 }
 
 async function replay(disk: Disk, found: readonly FoundRaft[]): Promise<Replayed> {
-  const snapshot = await loadWhole(disk, snapshotPath, metadataSnapshot)
-  const metadata = snapshot === null ? new Metadata() : restoreMetadata(snapshot)
-  let lastIndex = (snapshot?.lastIndex ?? 0) as LogIndex
-  let lastTerm = (snapshot?.lastTerm ?? 0) as Term
-  let hardState: HardState = {
-    term: (snapshot?.term ?? 0) as Term,
-    votedFor: snapshot === null || snapshot.votedFor < 0 ? null : (snapshot.votedFor as NodeId),
-  }
+  const file = await loadWhole(disk, snapshotPath, metadataFile)
+  const saved = file === null ? null : fromFile(file)
+  const metadata = saved === null ? new Metadata() : decodeMetadata(saved.state)
+  let lastIndex = saved?.lastIndex ?? (0 as LogIndex)
+  let lastTerm = saved?.lastTerm ?? (0 as Term)
+  let hardState: HardState = saved?.hardState ?? { term: 0 as Term, votedFor: null }
   const pins: Pin[] = []
   for (const { kind, body, file } of found) {
     if (kind === entryKinds.raftState) {
@@ -149,7 +147,7 @@ async function replay(disk: Disk, found: readonly FoundRaft[]): Promise<Replayed
     requireNext(entry, lastIndex)
     lastIndex = entry.index
     lastTerm = entry.term
-    if (entry.type === entryTypes.command) applyEncoded(metadata, entry.data)
+    if (entry.type === entryTypes.command) metadata.applyEncoded(entry.data)
   }
   return { metadata, hardState, lastIndex, lastTerm, pins }
 }
@@ -160,17 +158,6 @@ function requireNext(entry: RaftEntry, lastIndex: LogIndex): void {
     'CORRUPT',
     `metadata entries ${lastIndex + 1} to ${entry.index - 1} are missing from the journal; restore the data directory from a backup`,
   )
-}
-
-function applyEncoded(metadata: Metadata, encoded: Buffer): Outcome {
-  const decoded = decodeCommand(encoded)
-  if ('unknownType' in decoded) {
-    throw new TidelogError(
-      'FORMAT',
-      `the metadata has a command of type ${decoded.unknownType}, version ${decoded.version}, that this program does not know; use the newer version that wrote it`,
-    )
-  }
-  return metadata.apply(decoded.command, decoded.requestId)
 }
 
 /** One of Raft's records on its way into the journal. */

@@ -1,17 +1,22 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import type { NodeId, TopicId } from '../base/ids.ts'
-import { decodeRecord, encodeRecord } from '../wire/on-disk.ts'
+import { TidelogError } from '../base/errors.ts'
+import type { DiskId, NodeId, Offset, SegmentId, TopicId } from '../base/ids.ts'
+import { ackQuorumOf, type Partition, type Placement, type ReplicationConfig } from '../chain/segment.ts'
+import { encodeRecord, onDisk } from '../wire/on-disk.ts'
+import { bytes, int8, int16, message, tagged, uuid } from '../wire/schema.ts'
 import { anyCommand, anyStep, commandFor } from './arbitraries.test-kit.ts'
-import { type Command, decodeCommand, encodeCommand } from './commands.ts'
-import { Metadata, type Partition } from './metadata.ts'
+import type { Command } from './commands.ts'
+import { Metadata, rememberedOutcomesMax } from './metadata.ts'
 import type { Outcome } from './outcome.ts'
-import { metadataSnapshot, restoreMetadata, saveMetadata } from './snapshot.ts'
+import { decodeMetadata, encodeMetadata } from './snapshot.ts'
 
 const id = (number: number) => number.toString(16).padStart(32, '0') as TopicId
-const raft = { lastIndex: 5, lastTerm: 2, term: 3, votedFor: 1 }
+const disk = (number: number) => id(number) as string as DiskId
+const node = (number: number) => number as NodeId
 const orders = id(0xaa)
+const config: ReplicationConfig = { replicas: 3, minInsync: 2, flush: 'sync', uncleanSeal: false }
 
 /** A machine that takes commands one after the other, each with a request id of its own. */
 class Machine {
@@ -29,11 +34,27 @@ class Machine {
   }
 
   refused(command: Command): string {
-    const before = encodeState(this.metadata, false)
+    const before = stateOf(this.metadata)
     const outcome = this.apply(command)
     assert.ok(!outcome.ok, `${command.do} is refused`)
-    assert.ok(encodeState(this.metadata, false).equals(before), 'a refusal changes nothing')
+    assert.ok(stateOf(this.metadata).equals(before), 'a refusal changes nothing')
     return outcome.error
+  }
+
+  /** Nodes 1 to `count` are there. */
+  withNodes(count: number): this {
+    for (let i = 1; i <= count; i++) this.ok(register(0, 0, 1, { nodeId: node(i), diskId: disk(0xd0 + i) }))
+    return this
+  }
+
+  place(...nodeIds: number[]): Placement {
+    const replicas = nodeIds.map(number => {
+      const { diskId, incarnation } = this.metadata.nodes.get(node(number)) as { diskId: DiskId; incarnation: number }
+      return { nodeId: node(number), diskId, incarnation }
+    })
+    const [writer] = replicas as [(typeof replicas)[number]]
+    const ackQuorum = ackQuorumOf(nodeIds.length, 2)
+    return { writer: writer.nodeId, writerIncarnation: writer.incarnation, replicas, ackQuorum }
   }
 
   partition(index = 0, topicId = orders): Partition {
@@ -47,29 +68,43 @@ class Machine {
   }
 }
 
-function encodeState(metadata: Metadata, withOutcomes = true): Buffer {
-  const saved = saveMetadata(metadata, raft)
-  return encodeRecord(metadataSnapshot, withOutcomes ? saved : { ...saved, outcomes: [] })
+/** The state without what is remembered of requests. */
+function stateOf(metadata: Metadata): Buffer {
+  const copy = decodeMetadata(encodeMetadata(metadata))
+  copy.outcomes.clear()
+  copy.applied = 0
+  return encodeMetadata(copy)
 }
 
 const create = (name = 'orders', topicId = orders, partitions = 2): Command => ({
   do: 'createTopic',
   topicId,
   name,
-  writer: 1,
+  writer: node(1),
   partitions,
   configs: [{ name: 'retention.ms', value: '5' }],
   nowMs: 77,
 })
+/** A topic of three copies on nodes 1, 2 and 3; its second partition has no segment yet. */
+const createReplicated = (m: Machine, nodes = [1, 2, 3]): Command => ({
+  do: 'createTopic',
+  topicId: orders,
+  name: 'orders',
+  partitions: 2,
+  configs: [],
+  replication: config,
+  placements: [{ partition: 0, next: m.place(...nodes) }],
+  nowMs: 5,
+})
 const seal = (version: number, end: number, writer = 1): Command => ({
-  do: 'sealAndOpen',
+  do: 'rollOneCopy',
   topicId: orders,
   partition: 0,
   version,
-  end,
+  end: end as Offset,
   bytes: end * 10,
   maxTimestamp: end + 1000,
-  writer,
+  writer: node(writer),
   nowMs: 88,
 })
 const advance = (version: number, offset: number): Command => ({
@@ -77,26 +112,55 @@ const advance = (version: number, offset: number): Command => ({
   topicId: orders,
   partition: 0,
   version,
-  offset,
+  offset: offset as Offset,
 })
 const drop = (version: number, through: number): Command => ({
   do: 'dropSegments',
   topicId: orders,
   partition: 0,
   version,
-  through,
+  through: through as SegmentId,
 })
-const register = (confirmed: number, attempted: number, incarnation: number, diskId = id(0xd)): Command => ({
+const register = (confirmed: number, attempted: number, incarnation: number, more: object = {}): Command => ({
   do: 'registerNode',
-  nodeId: 1,
-  diskId,
+  nodeId: node(1),
+  diskId: disk(0xd1),
   confirmed,
   attempted,
   incarnation,
+  ...more,
 })
 
 describe('createTopic', () => {
-  it('opens the first segment of each partition, with ids that nothing else gets', () => {
+  it('opens the first segment of each partition that has a placement; others wait for theirs', () => {
+    const m = new Machine().withNodes(3)
+    m.ok(createReplicated(m))
+    const [first] = m.partition(0).chain
+    assert.deepEqual([first?.id, first?.writer, first?.ackQuorum, first?.createdAtMs], [1, 1, 2, 5])
+    assert.deepEqual(
+      first?.replicas.map(replica => replica.nodeId),
+      [1, 2, 3],
+    )
+    assert.deepEqual(m.partition(1).chain, [])
+    const open: Command = { do: 'openFirst', topicId: orders, partition: 1, version: 0, next: m.place(2, 3), nowMs: 6 }
+    assert.equal(m.ok(open), 2)
+    assert.equal(m.refused(open), 'STALE')
+    assert.deepEqual([m.chain(0), m.chain(1)], [['1: [0, ) open'], ['2: [0, ) open']])
+  })
+
+  it('is refused whole when one placement is, and for a replication that makes no sense', () => {
+    const m = new Machine().withNodes(3)
+    const wrong = { ...m.place(1, 2, 3), ackQuorum: 1 }
+    const command = createReplicated(m) as Extract<Command, { do: 'createTopic' }>
+    const placements = [...(command.placements ?? []), { partition: 1, next: wrong }]
+    assert.equal(m.refused({ ...command, placements }), 'INVALID')
+    assert.equal(m.metadata.nextSegmentId, 1)
+    assert.equal(m.refused({ ...command, replication: { ...config, minInsync: 4 } }), 'INVALID')
+    assert.equal(m.refused({ ...command, replication: { ...config, minInsync: 0 } }), 'INVALID')
+    assert.equal(m.refused({ ...command, replication: { ...config, replicas: -1 } }), 'INVALID')
+  })
+
+  it('without a replication is of one copy, as a node by itself makes it', () => {
     const m = new Machine()
     m.ok(create())
     m.ok(create('other', id(0xbb)))
@@ -104,7 +168,7 @@ describe('createTopic', () => {
     assert.deepEqual([m.chain(0), m.chain(1)], [['1: [0, ) open'], ['2: [0, ) open']])
     assert.equal(m.partition(0, id(0xbb)).chain[0]?.id, 3)
     const [first] = m.partition().chain
-    assert.deepEqual([first?.writer, first?.leaderEpoch, first?.createdAtMs, first?.replicas], [1, 0, 77, [1]])
+    assert.deepEqual([first?.writer, first?.leaderEpoch, first?.createdAtMs, first?.replicas.length], [1, 0, 77, 1])
     assert.deepEqual([...(m.metadata.topics.get(orders)?.configs ?? [])], [['retention.ms', '5']])
   })
 
@@ -114,6 +178,41 @@ describe('createTopic', () => {
     assert.equal(m.refused(create('orders', id(0xbb))), 'EXISTS')
     assert.equal(m.refused(create('other', orders)), 'EXISTS')
     assert.equal(m.refused(create('other', id(0xbb), 0)), 'INVALID')
+  })
+
+  it('does not come back from the dead: a retry of what was made, deleted and forgotten is refused', () => {
+    const m = new Machine()
+    const command: Command = { ...(create() as Extract<Command, { do: 'createTopic' }>), seen: m.metadata.applied }
+    m.metadata.apply(command, id(0xf00))
+    m.ok({ do: 'deleteTopic', topicId: orders })
+    m.ok({ do: 'purgeTopic', topicId: orders })
+    for (let i = 0; i < rememberedOutcomesMax; i++) m.ok({ do: 'allocateProducerIds', nodeId: node(1), count: 1 })
+    assert.equal(m.metadata.outcomes.has(id(0xf00)), false)
+    assert.deepEqual(m.metadata.apply(command, id(0xf00)), {
+      ok: false,
+      error: 'STALE',
+      message: 'the request is too old',
+    })
+  })
+})
+
+describe('configureTopic', () => {
+  it('changes the configs of a topic and what its partitions want, at the version that was seen', () => {
+    const m = new Machine().withNodes(3)
+    m.ok(createReplicated(m))
+    const command: Command = {
+      do: 'configureTopic',
+      topicId: orders,
+      version: 0,
+      configs: [{ name: 'min.insync.replicas', value: '1' }],
+      replication: { ...config, minInsync: 1 },
+    }
+    m.ok(command)
+    assert.deepEqual([...(m.metadata.topics.get(orders)?.configs ?? [])], [['min.insync.replicas', '1']])
+    assert.deepEqual([m.partition(1).config.minInsync, m.partition(1).version, m.partition(0).version], [1, 1, 2])
+    assert.equal(m.refused(command), 'STALE')
+    assert.equal(m.refused({ ...command, version: 1, replication: { ...config, replicas: 0 } }), 'INVALID')
+    assert.equal(m.refused({ ...command, topicId: id(9) }), 'UNKNOWN')
   })
 })
 
@@ -142,7 +241,7 @@ describe('deleteTopic', () => {
   })
 })
 
-describe('sealAndOpen', () => {
+describe('rollOneCopy, as a node by itself did it', () => {
   it('ends the open segment where it says and opens the next there', () => {
     const m = new Machine()
     m.ok(create())
@@ -226,14 +325,14 @@ describe('advanceStart and dropSegments', () => {
 describe('allocateProducerIds', () => {
   it('gives each block once, one behind the other', () => {
     const m = new Machine()
-    const take = (count: number) => m.ok({ do: 'allocateProducerIds', nodeId: 1, count })
+    const take = (count: number) => m.ok({ do: 'allocateProducerIds', nodeId: node(1), count })
     assert.deepEqual([take(1000), take(10), take(1)], [1, 1001, 1011])
-    assert.equal(m.refused({ do: 'allocateProducerIds', nodeId: 1, count: 0 }), 'INVALID')
+    assert.equal(m.refused({ do: 'allocateProducerIds', nodeId: node(1), count: 0 }), 'INVALID')
   })
 })
 
 describe('registerNode', () => {
-  it('takes a node that knows one of its last two incarnations, however it crashed in between', () => {
+  it('takes a node whose record lies between what it confirmed and what it attempted, however it crashed', () => {
     const m = new Machine()
     m.ok(register(0, 0, 1))
     m.ok(register(1, 1, 2))
@@ -241,7 +340,10 @@ describe('registerNode', () => {
     m.ok(register(1, 2, 3))
     // Stored its attempt at 4, and crashed before it registered.
     m.ok(register(3, 4, 5))
-    assert.equal(m.metadata.nodes.get(1 as NodeId)?.incarnation, 5)
+    // Its 6 came to be registered after its 7 had given up waiting.
+    m.ok(register(5, 5, 6))
+    m.ok(register(5, 7, 8))
+    assert.equal(m.metadata.nodes.get(node(1))?.incarnation, 8)
   })
 
   it('refuses an old copy of the disk, another disk, and an incarnation that was', () => {
@@ -250,8 +352,129 @@ describe('registerNode', () => {
     assert.equal(m.refused(register(3, 3, 6)), 'STALE')
     assert.equal(m.refused(register(3, 4, 6)), 'STALE')
     assert.equal(m.refused(register(6, 6, 7)), 'STALE')
-    assert.equal(m.refused(register(5, 5, 6, id(0xe))), 'STALE')
+    assert.equal(m.refused(register(5, 5, 6, { diskId: disk(0xe) })), 'STALE')
     assert.equal(m.refused(register(5, 5, 5)), 'INVALID')
+    assert.equal(m.refused(register(1, 1, 2, { nodeId: node(2) })), 'STALE', 'of another cluster')
+  })
+
+  it('takes a fresh disk for a node that lost its own, once the node is down', () => {
+    const m = new Machine()
+    for (let i = 0; i < 5; i++) m.ok(register(i, i, i + 1))
+    const fresh = register(0, 0, 6, { diskId: disk(0xe) })
+    assert.equal(m.refused(fresh), 'STALE', 'a second process does not push out a node that runs')
+    m.ok({ do: 'setNodeUp', nodeId: node(1), incarnation: 5, isUp: false })
+    assert.equal(m.refused(register(0, 0, 5, { diskId: disk(0xe) })), 'INVALID')
+    assert.equal(m.refused(register(0, 4, 6, { diskId: disk(0xe) })), 'STALE', 'it has been another node’s')
+    m.ok(fresh)
+    assert.deepEqual([m.metadata.nodes.get(node(1))?.diskId, m.metadata.nodes.get(node(1))?.isUp], [disk(0xe), true])
+    assert.equal(m.refused(register(5, 5, 7)), 'STALE', 'the old disk is gone for good')
+  })
+
+  it('is done once, even for a retry that comes when its outcome is forgotten', () => {
+    const m = new Machine()
+    m.metadata.apply(register(0, 0, 1), id(0xf00))
+    for (let i = 0; i < rememberedOutcomesMax; i++) m.ok({ do: 'allocateProducerIds', nodeId: node(1), count: 1 })
+    assert.deepEqual(m.metadata.apply(register(0, 0, 1), id(0xf00)), { ok: true, value: 0 })
+    assert.equal(m.refused(register(0, 1, 1)), 'INVALID', 'another process with the same number')
+  })
+})
+
+describe('a node', () => {
+  it('goes down when its lease is over, and comes back with a renewal or a registration of its own', () => {
+    const m = new Machine().withNodes(1)
+    const up = (isUp: boolean, incarnation = 1): Command => ({ do: 'setNodeUp', nodeId: node(1), incarnation, isUp })
+    const isUp = () => m.metadata.nodes.get(node(1))?.isUp
+    m.ok(up(false))
+    assert.equal(isUp(), false)
+    m.ok(up(true))
+    m.ok(up(false))
+    m.ok(register(1, 1, 2))
+    assert.equal(isUp(), true)
+    assert.equal(m.refused(up(false)), 'STALE', 'that was the boot before')
+    assert.equal(m.refused({ do: 'setNodeUp', nodeId: node(9), incarnation: 1, isUp: true }), 'UNKNOWN')
+  })
+
+  it('leaves when it has no copies any more, and its id goes to a later boot only', () => {
+    const m = new Machine().withNodes(3)
+    m.ok(createReplicated(m))
+    const remove: Command = { do: 'removeNode', nodeId: node(3), incarnation: 1 }
+    assert.equal(m.refused(remove), 'INVALID')
+    m.ok({ do: 'deleteTopic', topicId: orders })
+    m.ok({ do: 'purgeTopic', topicId: orders })
+    assert.equal(m.refused({ ...remove, incarnation: 2 }), 'STALE')
+    m.ok(remove)
+    assert.equal(m.refused(remove), 'UNKNOWN')
+    assert.equal(m.refused(register(1, 1, 2, { nodeId: node(3), diskId: disk(0xd3) })), 'STALE')
+    const again = (incarnation: number) => register(0, 0, incarnation, { nodeId: node(3), diskId: disk(0xe3) })
+    assert.equal(m.refused(again(1)), 'INVALID')
+    m.ok(again(2))
+  })
+})
+
+describe('the feature level', () => {
+  const envelope = message({
+    name: 'Command',
+    ...onDisk,
+    versions: [0, 0],
+    body: { type: int8, version: int16, requestId: uuid, body: bytes, level: tagged(0, 0, int16, 1) },
+  })
+  const unknown = (level: number, requestId = id(0xf01)) =>
+    encodeRecord(envelope, { type: 77, version: 0, requestId, body: Buffer.from('news'), level })
+  const isFormat = (error: unknown) => error instanceof TidelogError && error.code === 'FORMAT'
+
+  it('makes a newer command an outcome that is remembered, like any other, while it is not finalised', () => {
+    const m = new Metadata()
+    const outcome = m.applyEncoded(unknown(2))
+    assert.ok(!outcome.ok && outcome.error === 'FEATURE')
+    assert.equal(m.applied, 1)
+    assert.deepEqual(m.applyEncoded(unknown(2)), outcome)
+    assert.equal(m.applied, 1)
+  })
+
+  it('makes a program that does not know a command of a finalised level stop, with a sentence', () => {
+    const m = new Metadata()
+    assert.throws(() => m.applyEncoded(unknown(1)), isFormat)
+    assert.equal(m.applied, 0)
+  })
+
+  it('is raised only when every node knows it, and by programs that do', () => {
+    const m = new Machine()
+    m.ok(register(0, 0, 1, { featureLevel: 2 }))
+    m.ok(register(0, 0, 1, { nodeId: node(2), diskId: disk(0xd2) }))
+    assert.equal(m.refused({ do: 'setFeatureLevel', level: 1 }), 'STALE')
+    assert.equal(m.refused({ do: 'setFeatureLevel', level: 2 }), 'FEATURE')
+    m.ok(register(1, 1, 2, { nodeId: node(2), diskId: disk(0xd2), featureLevel: 2 }))
+    assert.throws(() => m.apply({ do: 'setFeatureLevel', level: 2 }), isFormat)
+    assert.equal(m.refused(register(1, 1, 2, { featureLevel: 0 })), 'FEATURE')
+  })
+})
+
+describe('what has changed', () => {
+  it('is told partition by partition, once; after a restore it is all there is', () => {
+    const m = new Machine().withNodes(3)
+    assert.deepEqual(m.metadata.takeTouched(), [])
+    m.ok(createReplicated(m))
+    const [first, second] = [0, 1].map(index => ({ topicId: orders, index }))
+    assert.deepEqual(m.metadata.takeTouched(), [first, second])
+    assert.deepEqual(m.metadata.takeTouched(), [])
+    const segment = m.partition().chain[0]?.id as SegmentId
+    const fence: Command = {
+      do: 'beginRecovery',
+      topicId: orders,
+      partition: 0,
+      segment,
+      epoch: 1,
+      recoverer: node(2),
+    }
+    m.ok(fence)
+    m.ok(fence)
+    assert.equal(m.refused({ ...fence, epoch: 7 }), 'STALE')
+    assert.deepEqual(m.metadata.takeTouched(), [first])
+    assert.deepEqual(decodeMetadata(encodeMetadata(m.metadata)).takeTouched(), [first, second])
+    m.ok({ do: 'deleteTopic', topicId: orders })
+    assert.deepEqual(m.metadata.takeTouched(), [first, second])
+    assert.equal(m.metadata.partition({ topicId: orders, index: 0 }), null)
+    assert.deepEqual(m.metadata.allPartitions(), [])
   })
 })
 
@@ -259,11 +482,11 @@ describe('the state machine', () => {
   it('gives a retry the outcome of the first, and changes nothing by it', () => {
     const machine = new Metadata()
     const request = id(1)
-    const block: Command = { do: 'allocateProducerIds', nodeId: 1, count: 10 }
+    const block: Command = { do: 'allocateProducerIds', nodeId: node(1), count: 10 }
     const first = machine.apply(block, request)
-    const before = encodeState(machine)
+    const before = encodeMetadata(machine)
     assert.deepEqual(machine.apply(block, request), first)
-    assert.ok(encodeState(machine).equals(before))
+    assert.ok(encodeMetadata(machine).equals(before))
     assert.deepEqual(machine.apply(block, id(2)), { ok: true, value: 11 })
     const refusal = machine.apply({ do: 'deleteTopic', topicId: orders }, id(3))
     machine.apply(create(), id(4))
@@ -272,17 +495,16 @@ describe('the state machine', () => {
 
   it('remembers a bounded number of outcomes, the newest', () => {
     const machine = new Metadata()
-    const take = (request: number) => machine.apply({ do: 'allocateProducerIds', nodeId: 1, count: 1 }, id(request))
-    for (let i = 1; i <= 300; i++) take(i)
-    assert.equal(machine.outcomes.size, 256)
+    const take = (request: number) =>
+      machine.apply({ do: 'allocateProducerIds', nodeId: node(1), count: 1 }, id(request))
+    const last = rememberedOutcomesMax + 44
+    for (let i = 1; i <= last; i++) take(i)
+    assert.equal(machine.outcomes.size, rememberedOutcomesMax)
     assert.deepEqual(
-      [take(300), take(45)],
-      [
-        { ok: true, value: 300 },
-        { ok: true, value: 45 },
-      ],
+      [take(last), take(45)],
+      [last, 45].map(value => ({ ok: true, value })),
     )
-    assert.deepEqual(take(44), { ok: true, value: 301 }, 'too long ago')
+    assert.deepEqual(take(44), { ok: true, value: last + 1 }, 'too long ago')
   })
 
   it('keeps its promises over random histories: chains without gaps, ids given once, names of what is there', () => {
@@ -292,13 +514,13 @@ describe('the state machine', () => {
         const segmentIds = new Set<number>()
         let nextProducerId = 1
         for (const step of steps) {
-          const before = encodeState(m.metadata, false)
+          const before = stateOf(m.metadata)
           const versions = new Map(
             [...m.metadata.topics].map(([topic, { partitions }]) => [topic, partitions.map(p => p.version)]),
           )
           const command = commandFor(m.metadata, step)
           const outcome = m.apply(command)
-          if (!outcome.ok) assert.ok(encodeState(m.metadata, false).equals(before))
+          if (!outcome.ok) assert.ok(stateOf(m.metadata).equals(before))
           if (outcome.ok && command.do === 'allocateProducerIds') {
             assert.equal(outcome.value, nextProducerId)
             nextProducerId += command.count
@@ -324,16 +546,13 @@ describe('the state machine', () => {
   })
 
   function checkChain({ chain, logStartOffset }: Partition): void {
-    assert.ok(chain.length > 0)
     chain.forEach((segment, i) => {
       const isLast = i === chain.length - 1
       assert.equal(segment.end === null, isLast)
-      assert.equal(segment.state === 'open', isLast)
-      if (!isLast) {
-        assert.equal(segment.end, chain[i + 1]?.base)
-        assert.ok(segment.base < (segment.end as number))
-        if (segment.state === 'deleting') assert.ok((segment.end as number) <= logStartOffset)
-      }
+      if (isLast) return
+      assert.equal(segment.end, chain[i + 1]?.base)
+      assert.ok(segment.base < (segment.end as number))
+      if (segment.state === 'deleting') assert.ok((segment.end as number) <= logStartOffset)
     })
   }
 
@@ -343,56 +562,11 @@ describe('the state machine', () => {
         const m = new Machine()
         for (const command of commands) {
           if (command.do === 'createTopic' && command.partitions > 100) continue
+          // To raise the level above what this program knows is the one way to stop it.
+          if (command.do === 'setFeatureLevel') continue
           m.apply(command)
         }
       }),
     )
   })
 })
-
-describe('a snapshot', () => {
-  it('restored is equal to what was saved, byte for byte, and goes on alike', () => {
-    fc.assert(
-      fc.property(fc.array(anyStep, { maxLength: 60 }), fc.array(anyStep, { maxLength: 20 }), (steps, later) => {
-        const m = new Machine()
-        for (const step of steps) m.apply(commandFor(m.metadata, step))
-        const saved = encodeState(m.metadata)
-        const restored = restoreMetadata(decodeRecord(metadataSnapshot, saved))
-        assert.ok(encodeState(restored).equals(saved))
-        assert.deepEqual([...restored.byName].sort(), [...m.metadata.byName].sort())
-        later.forEach((step, i) => {
-          const command = commandFor(m.metadata, step)
-          const request = id(0xff00 + i)
-          assert.deepEqual(restored.apply(command, request), m.metadata.apply(command, request))
-        })
-        assert.ok(encodeState(restored).equals(encodeState(m.metadata)))
-      }),
-    )
-  })
-
-  it('taken at any point and replayed from there leads to the same state as all commands do', () => {
-    fc.assert(
-      fc.property(fc.array(anyStep, { minLength: 1, maxLength: 50 }), fc.nat(), (steps, at) => {
-        const whole = new Metadata()
-        const log: Buffer[] = []
-        const cut = at % steps.length
-        let snapshot = encodeState(whole)
-        steps.forEach((step, i) => {
-          if (i === cut) snapshot = encodeState(whole)
-          const encoded = encodeCommand(commandFor(whole, step), id(i + 1))
-          log.push(encoded)
-          applyEncoded(whole, encoded)
-        })
-        const restored = restoreMetadata(decodeRecord(metadataSnapshot, snapshot))
-        for (const encoded of log.slice(cut)) applyEncoded(restored, encoded)
-        assert.ok(encodeState(restored).equals(encodeState(whole)))
-      }),
-    )
-  })
-})
-
-function applyEncoded(metadata: Metadata, encoded: Buffer): void {
-  const decoded = decodeCommand(encoded)
-  assert.ok('command' in decoded)
-  metadata.apply(decoded.command, decoded.requestId)
-}

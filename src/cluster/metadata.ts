@@ -1,72 +1,118 @@
 /**
  * The metadata of a cluster: nodes, topics, and each partition's chain of segments. A pure state machine: commands in, an
- * outcome out; no clock, no chance, no I/O. A command states the version that it saw and changes nothing on a stale one; a
- * command that was applied before gets its first outcome again.
+ * outcome out; no clock, no chance, no I/O. Every copy of it that has applied the same commands is the same, byte for byte.
+ *
+ * A command says for which state it was made and changes nothing in another. One that was applied before gets its first
+ * outcome again as long as that is remembered; after that its own condition makes it harmless:
+ *
+ *     segment and epoch, version    the state has moved on
+ *     createTopic                   `seen` says how old the request is
+ *     registerNode                  the node's record keeps the request that made it
+ *     setNodeUp, removeNode         the incarnation is another; who watches the leases puts right what is still the same
+ *     allocateProducerIds           a block of ids that nobody uses
  */
-import type { LeaderEpoch, NodeId, Offset, SegmentId, TopicId } from '../base/ids.ts'
+import { TidelogError } from '../base/errors.ts'
+import type { DiskId, NodeId, SegmentId, TopicId } from '../base/ids.ts'
 import { unreachable } from '../base/invariant.ts'
-import type { Command } from './commands.ts'
-import { done, type Outcome, refused } from './outcome.ts'
-
-export interface Segment {
-  readonly id: SegmentId
-  readonly base: Offset
-  /** Null while it is open. */
-  readonly end: Offset | null
-  readonly state: 'open' | 'sealed' | 'deleting'
-  readonly writer: NodeId
-  readonly writeEpoch: number
-  readonly leaderEpoch: LeaderEpoch
-  readonly replicas: readonly NodeId[]
-  /** Of a sealed segment; 0 and -1 while it is open. */
-  readonly bytes: number
-  readonly maxTimestamp: number
-  readonly createdAtMs: number
-}
-
-export interface Partition {
-  /** Rises with every change; commands are conditional on it. */
-  readonly version: number
-  readonly nextEpoch: number
-  readonly leaderEpoch: LeaderEpoch
-  readonly logStartOffset: Offset
-  /** The oldest first; the last is open. */
-  readonly chain: readonly Segment[]
-}
+import {
+  type Partition,
+  type PartitionId,
+  type PartitionKey,
+  partitionKey,
+  type ReplicationConfig,
+} from '../chain/segment.ts'
+import {
+  type ChangeContext,
+  type Changed,
+  changePartition,
+  createPartition,
+  openSegment,
+  type PartitionChange,
+  type RegisteredNode,
+} from './chain-changes.ts'
+import { type Command, type CommandOf, decodeCommand, firstFeatureLevel, newestFeatureLevel } from './commands.ts'
+import { oneCopy, rollOneCopy } from './one-copy.ts'
+import { done, type Outcome, type Refused, refused } from './outcome.ts'
+import { replicationOf } from './replication.ts'
+import { StateChecksum } from './state-checksum.ts'
 
 export interface Topic {
   readonly id: TopicId
   readonly name: string
+  /** Rises with every change of its configs. */
+  readonly version: number
   readonly configs: ReadonlyMap<string, string>
+  readonly replication: ReplicationConfig
   readonly partitions: readonly Partition[]
   /** Its name is free again; its files are being removed. */
   readonly isDeleting: boolean
 }
 
-export interface Node {
-  readonly diskId: TopicId
-  readonly incarnation: number
+export interface NodeAddress {
+  /** Of the listener. */
+  readonly name: string
+  readonly host: string
+  readonly port: number
 }
 
-/** Outcomes remembered for retries. */
-const rememberedOutcomesMax = 256
+export interface Node extends RegisteredNode {
+  readonly diskId: DiskId
+  readonly incarnation: number
+  /** Its lease is not known to be over. */
+  readonly isUp: boolean
+  /** Empty where none was given. */
+  readonly rack: string
+  readonly addresses: readonly NodeAddress[]
+  /** Its life before this one ended in order. */
+  readonly wasClean: boolean
+  readonly featureLevel: number
+  /** The request that registered this incarnation. */
+  readonly registeredBy: TopicId
+}
+
+/**
+ * Outcomes remembered for retries: those of a few seconds when thousands of partitions fail over at once. What comes later
+ * meets a condition.
+ */
+export const rememberedOutcomesMax = 1024
 
 export class Metadata {
   readonly nodes = new Map<NodeId, Node>()
+  /** Nodes that left for good, with their last incarnation: whoever gets such an id is later than that. */
+  readonly removedNodes = new Map<NodeId, number>()
   readonly topics = new Map<TopicId, Topic>()
   /** Topics that are not being deleted. */
   readonly byName = new Map<string, TopicId>()
   readonly outcomes = new Map<TopicId, Outcome>()
   nextSegmentId = 1
   nextProducerId = 1
+  featureLevel = firstFeatureLevel
+  /** Commands applied so far, repetitions not counted. */
+  applied = 0
+  readonly #touched = new Map<PartitionKey, PartitionId>()
+  readonly #checksum = new StateChecksum()
 
   apply(command: Command, requestId: TopicId): Outcome {
-    const before = this.outcomes.get(requestId)
-    if (before !== undefined) return before
-    const outcome = this.#perform(command)
-    this.outcomes.set(requestId, outcome)
-    if (this.outcomes.size > rememberedOutcomesMax) this.outcomes.delete(this.outcomes.keys().next().value as TopicId)
-    return outcome
+    return this.outcomes.get(requestId) ?? this.#remember(requestId, this.#perform(command, requestId))
+  }
+
+  /** Reads a command and applies it; throws an error with a sentence where going on would mean to guess. */
+  applyEncoded(encoded: Buffer): Outcome {
+    const decoded = decodeCommand(encoded)
+    if ('command' in decoded) return this.apply(decoded.command, decoded.requestId)
+    const { requestId, unknownType, version, level } = decoded
+    if (level <= this.featureLevel) {
+      throw new TidelogError(
+        'FORMAT',
+        `the metadata has a command of type ${unknownType}, version ${version}, that this program does not know; use the newer version that wrote it`,
+      )
+    }
+    // Programs that know it refuse it as well, as long as the cluster has not agreed on its level.
+    const outcome = refused(
+      'FEATURE',
+      `feature level ${level} is not finalised; the cluster is at ${this.featureLevel}`,
+    )
+    return this.outcomes.get(requestId) ?? this.#remember(requestId, outcome)
   }
 
   topicNamed(name: string): Topic | undefined {
@@ -74,116 +120,303 @@ export class Metadata {
     return id === undefined ? undefined : this.topics.get(id)
   }
 
-  #perform(command: Command): Outcome {
+  /** Null when there is none, or its topic is deleted. */
+  partition(id: PartitionId): Partition | null {
+    const topic = this.topics.get(id.topicId)
+    return topic === undefined || topic.isDeleting ? null : (topic.partitions[id.index] ?? null)
+  }
+
+  /** Those of topics that are not deleted. */
+  allPartitions(): PartitionId[] {
+    const live = [...this.topics.values()].filter(topic => !topic.isDeleting)
+    return live.flatMap(({ id, partitions }) => partitions.map((_, index) => ({ topicId: id, index })))
+  }
+
+  /** The partitions that have changed, or gone, since the last call; after a restore, all. */
+  takeTouched(): PartitionId[] {
+    const touched = [...this.#touched.values()]
+    this.#touched.clear()
+    return touched
+  }
+
+  /** Of the whole state; equal for equal states. It costs as much as has changed since the last call. */
+  checksum(): number {
+    return this.#checksum.of(this)
+  }
+
+  /** Puts in a topic that was not there. */
+  putTopic(topic: Topic): void {
+    this.#setTopic(topic)
+    if (!topic.isDeleting) this.byName.set(topic.name, topic.id)
+    topic.partitions.forEach((partition, index) => {
+      this.#touch({ topicId: topic.id, index }, null, partition)
+    })
+  }
+
+  /** For a restore: the outcomes in their order. */
+  putOutcome(requestId: TopicId, outcome: Outcome): void {
+    this.outcomes.set(requestId, outcome)
+    this.#checksum.remembered(requestId, outcome)
+  }
+
+  #remember(requestId: TopicId, outcome: Outcome): Outcome {
+    this.applied++
+    this.putOutcome(requestId, outcome)
+    if (this.outcomes.size > rememberedOutcomesMax) {
+      const [oldest, forgotten] = this.outcomes.entries().next().value as [TopicId, Outcome]
+      this.outcomes.delete(oldest)
+      this.#checksum.forgotten(oldest, forgotten)
+    }
+    return outcome
+  }
+
+  #perform(command: Command, requestId: TopicId): Outcome {
     switch (command.do) {
       case 'registerNode':
-        return this.#registerNode(command)
+        return this.#registerNode(command, requestId)
+      case 'setNodeUp':
+        return this.#setNodeUp(command)
+      case 'removeNode':
+        return this.#removeNode(command)
       case 'createTopic':
         return this.#createTopic(command)
+      case 'configureTopic':
+        return this.#configureTopic(command)
       case 'deleteTopic':
         return this.#deleteTopic(command.topicId)
       case 'purgeTopic':
         return this.#purgeTopic(command.topicId)
+      case 'rollOneCopy':
+        return this.#change(command, partition => rollOneCopy(partition, command, this.#context(command.nowMs)))
+      case 'openFirst':
       case 'sealAndOpen':
-        return this.#changePartition(command, partition => this.#sealAndOpen(partition, command))
+      case 'completeRecovery':
+        return this.#changePartition(command, command, command.nowMs)
+      case 'beginRecovery':
+      case 'addReplica':
+      case 'removeReplica':
+      case 'removeSurplus':
+      case 'replaceSealed':
+      case 'setArchived':
       case 'advanceStart':
-        return this.#changePartition(command, partition => advanceStart(partition, command.offset as Offset))
       case 'dropSegments':
-        return this.#changePartition(command, partition => dropSegments(partition, command.through as SegmentId))
+        return this.#changePartition(command, command, 0)
       case 'allocateProducerIds':
         return this.#allocateProducerIds(command.count)
+      case 'setFeatureLevel':
+        return this.#setFeatureLevel(command.level)
       default:
         return unreachable(command)
     }
   }
 
+  // ── nodes
+
   /**
-   * A node stores what it attempts before it asks and what is confirmed afterwards, so it knows one of the two however it
-   * crashed. Anything else is an old copy of its disk, or a second process.
+   * A node stores what it attempts before it asks and what is confirmed afterwards. What is recorded of its disk lies between
+   * the two, however it crashed; anything else is an old copy of its disk, or a second process.
    */
-  #registerNode(command: Extract<Command, { do: 'registerNode' }>): Outcome {
-    const known = this.nodes.get(command.nodeId as NodeId)
-    const recorded = known?.incarnation ?? 0
-    if (recorded !== command.confirmed && recorded !== command.attempted) {
-      return refused(
-        'STALE',
-        `node ${command.nodeId} was last seen as incarnation ${recorded}; this data directory is an older copy`,
-      )
+  #registerNode(command: CommandOf<'registerNode'>, requestId: TopicId): Outcome {
+    const { nodeId, diskId, incarnation } = command
+    const known = this.nodes.get(nodeId)
+    if (known?.registeredBy === requestId) return done()
+    const recorded = known?.incarnation ?? this.removedNodes.get(nodeId) ?? 0
+    const refusal =
+      known?.diskId === diskId ? this.#whyNotSameDisk(command, recorded) : this.#whyNotNewDisk(command, known)
+    if (refusal !== null) return refusal
+    if (incarnation <= recorded) return refused('INVALID', 'an incarnation is new')
+    const featureLevel = command.featureLevel ?? firstFeatureLevel
+    if (featureLevel < this.featureLevel) {
+      return refused('FEATURE', `the cluster is at feature level ${this.featureLevel}; this program is too old for it`)
     }
-    if (known !== undefined && known.diskId !== command.diskId) {
-      return refused('STALE', `node ${command.nodeId} was last seen with another disk`)
-    }
-    if (command.incarnation <= recorded) return refused('INVALID', 'an incarnation is new')
-    this.nodes.set(command.nodeId as NodeId, { diskId: command.diskId, incarnation: command.incarnation })
+    this.removedNodes.delete(nodeId)
+    this.nodes.set(nodeId, {
+      diskId,
+      incarnation,
+      isUp: true,
+      rack: command.rack ?? '',
+      addresses: command.addresses ?? [],
+      wasClean: command.wasClean ?? false,
+      featureLevel,
+      registeredBy: requestId,
+    })
     return done()
   }
 
-  #createTopic(command: Extract<Command, { do: 'createTopic' }>): Outcome {
-    if (this.byName.has(command.name)) return refused('EXISTS', `topic ${command.name} exists`)
-    if (this.topics.has(command.topicId)) return refused('EXISTS', 'the topic id is taken')
+  #whyNotSameDisk({ nodeId, confirmed, attempted }: CommandOf<'registerNode'>, recorded: number): Refused | null {
+    if (confirmed <= recorded && recorded <= attempted) return null
+    return refused(
+      'STALE',
+      `node ${nodeId} was last seen as incarnation ${recorded}; this data directory is an older copy`,
+    )
+  }
+
+  /** A disk that was never registered under this id, as the first of its node or because the one before was lost. */
+  #whyNotNewDisk({ nodeId, confirmed, attempted }: CommandOf<'registerNode'>, known: Node | undefined): Refused | null {
+    if (known === undefined && !this.removedNodes.has(nodeId)) {
+      return confirmed === 0 ? null : refused('STALE', `node ${nodeId} is not known here`)
+    }
+    if (known === undefined && confirmed !== 0) return refused('STALE', `node ${nodeId} was removed`)
+    if (confirmed !== 0 || attempted !== 0) return refused('STALE', `node ${nodeId} was last seen with another disk`)
+    // Else a process that was started with a running node's id would push that node out.
+    if (known?.isUp === true) return refused('STALE', `node ${nodeId} is up, with another disk`)
+    return null
+  }
+
+  #setNodeUp({ nodeId, incarnation, isUp }: CommandOf<'setNodeUp'>): Outcome {
+    const node = this.nodes.get(nodeId)
+    if (node === undefined) return refused('UNKNOWN', 'there is no such node')
+    if (node.incarnation !== incarnation)
+      return refused('STALE', `node ${nodeId} is at incarnation ${node.incarnation}`)
+    this.nodes.set(nodeId, { ...node, isUp })
+    return done()
+  }
+
+  /** What it has copies of must have been copied elsewhere, or deleted, before. */
+  #removeNode({ nodeId, incarnation }: CommandOf<'removeNode'>): Outcome {
+    const node = this.nodes.get(nodeId)
+    if (node === undefined) return refused('UNKNOWN', 'there is no such node')
+    if (node.incarnation !== incarnation)
+      return refused('STALE', `node ${nodeId} is at incarnation ${node.incarnation}`)
+    const hasCopy = ({ chain }: Partition) =>
+      chain.some(segment => segment.replicas.some(replica => replica.nodeId === nodeId))
+    const holding = [...this.topics.values()].find(topic => topic.partitions.some(hasCopy))
+    if (holding !== undefined) return refused('INVALID', `node ${nodeId} has copies of topic ${holding.name}`)
+    this.nodes.delete(nodeId)
+    this.removedNodes.set(nodeId, incarnation)
+    return done()
+  }
+
+  /** Final: commands of the level may follow at once, so every node must know them. */
+  #setFeatureLevel(level: number): Outcome {
+    if (level <= this.featureLevel) return refused('STALE', `the feature level is ${this.featureLevel}`)
+    for (const [nodeId, node] of this.nodes) {
+      if (node.featureLevel < level) return refused('FEATURE', `node ${nodeId} knows level ${node.featureLevel} only`)
+    }
+    if (level > newestFeatureLevel) {
+      throw new TidelogError('FORMAT', `the cluster is at feature level ${level} now; this program is too old for it`)
+    }
+    this.featureLevel = level
+    return done()
+  }
+
+  // ── topics
+
+  #createTopic(command: CommandOf<'createTopic'>): Outcome {
+    const { topicId, name } = command
+    if (this.byName.has(name)) return refused('EXISTS', `topic ${name} exists`)
+    if (this.topics.has(topicId)) return refused('EXISTS', 'the topic id is taken')
     if (command.partitions < 1) return refused('INVALID', 'a topic has at least one partition')
-    const writer = command.writer as NodeId
-    const open = (): Partition => ({
-      version: 1,
-      nextEpoch: 1,
-      leaderEpoch: 0 as LeaderEpoch,
-      logStartOffset: 0 as Offset,
-      chain: [this.#openSegment(0 as Offset, writer, 1, 0 as LeaderEpoch, command.nowMs)],
+    const seen = command.seen ?? -1
+    // It may have been made by this very request, deleted, and forgotten.
+    if (seen >= 0 && this.applied - seen > rememberedOutcomesMax) return refused('STALE', 'the request is too old')
+    const configs = new Map(command.configs.map(config => [config.name, config.value]))
+    const given = command.replication
+    const isOneCopy = given === undefined || given.replicas === 0
+    const replication = isOneCopy ? replicationOf(1, configs) : given
+    const refusal = whyNotReplicated(replication)
+    if (refusal !== null) return refusal
+    const opened = isOneCopy ? this.#openOneCopies(command, replication) : this.#openPlaced(command, replication)
+    if ('ok' in opened) return opened
+    this.putTopic({ id: topicId, name, version: 0, configs, replication, partitions: opened, isDeleting: false })
+    for (const { chain } of opened) this.nextSegmentId += chain.length
+    return done()
+  }
+
+  /** A partition without a placement gets its first segment later. */
+  #openPlaced(command: CommandOf<'createTopic'>, replication: ReplicationConfig): Partition[] | Refused {
+    const placementOf = (index: number) =>
+      command.placements?.find(({ partition, count = 1 }) => index >= partition && index < partition + count)?.next
+    const partitions: Partition[] = []
+    const context = this.#context(command.nowMs)
+    let { nextSegmentId } = context
+    for (let index = 0; index < command.partitions; index++) {
+      const partition = createPartition(replication)
+      const next = placementOf(index)
+      if (next === undefined) {
+        partitions.push(partition)
+        continue
+      }
+      const first = { do: 'openFirst', version: 0, next } as const
+      const changed = changePartition(partition, first, { ...context, nextSegmentId })
+      if (!changed.ok) return changed
+      partitions.push(changed.partition)
+      nextSegmentId = (nextSegmentId + 1) as SegmentId
+    }
+    return partitions
+  }
+
+  #openOneCopies(command: CommandOf<'createTopic'>, replication: ReplicationConfig): Partition[] {
+    const partition = createPartition(replication)
+    const next = oneCopy(command.writer as NodeId, this.nodes)
+    const { leaderEpoch, logStartOffset: base } = partition
+    return Array.from({ length: command.partitions }, (_, index) => {
+      const id = (this.nextSegmentId + index) as SegmentId
+      const segment = openSegment({ id, base, leaderEpoch, writeEpoch: 1, next, nowMs: command.nowMs })
+      return { ...partition, version: 1, nextEpoch: 1, chain: [segment] }
     })
-    this.topics.set(command.topicId, {
-      id: command.topicId,
-      name: command.name,
-      configs: new Map(command.configs.map(config => [config.name, config.value])),
-      partitions: Array.from({ length: command.partitions }, open),
-      isDeleting: false,
+  }
+
+  #configureTopic(command: CommandOf<'configureTopic'>): Outcome {
+    const topic = this.topics.get(command.topicId)
+    if (topic === undefined || topic.isDeleting) return refused('UNKNOWN', 'there is no such topic')
+    if (topic.version !== command.version) return refused('STALE', `the topic is at version ${topic.version}`)
+    const { replication } = command
+    const refusal = whyNotReplicated(replication)
+    if (refusal !== null) return refusal
+    const configs = new Map(command.configs.map(config => [config.name, config.value]))
+    const partitions = topic.partitions.map(one => ({ ...one, version: one.version + 1, config: replication }))
+    partitions.forEach((partition, index) => {
+      this.#touch({ topicId: topic.id, index }, topic.partitions[index] as Partition, partition)
     })
-    this.byName.set(command.name, command.topicId)
+    this.#setTopic({ ...topic, version: topic.version + 1, configs, replication, partitions })
     return done()
   }
 
   #deleteTopic(id: TopicId): Outcome {
     const topic = this.topics.get(id)
     if (topic === undefined || topic.isDeleting) return refused('UNKNOWN', 'there is no such topic')
-    this.topics.set(id, { ...topic, isDeleting: true })
+    this.#setTopic({ ...topic, isDeleting: true })
     this.byName.delete(topic.name)
+    for (const index of topic.partitions.keys()) this.#tell({ topicId: id, index })
     return done()
   }
 
   #purgeTopic(id: TopicId): Outcome {
-    if (this.topics.get(id)?.isDeleting !== true) return refused('UNKNOWN', 'only a deleted topic is purged')
+    const topic = this.topics.get(id)
+    if (topic?.isDeleting !== true) return refused('UNKNOWN', 'only a deleted topic is purged')
+    this.#checksum.topicChanged(topic.id, topic)
     this.topics.delete(id)
+    topic.partitions.forEach((partition, index) => {
+      this.#touch({ topicId: id, index }, partition, null)
+    })
     return done()
   }
 
-  #changePartition(
-    ref: { readonly topicId: TopicId; readonly partition: number; readonly version: number },
-    change: (partition: Partition) => Partition | Outcome,
-  ): Outcome {
+  // ── partitions
+
+  #changePartition(ref: PartitionRef, change: PartitionChange, nowMs: number): Outcome {
+    return this.#change(ref, partition => changePartition(partition, change, this.#context(nowMs)))
+  }
+
+  #change(ref: PartitionRef, change: (partition: Partition) => Changed | Refused): Outcome {
     const topic = this.topics.get(ref.topicId)
     const partition = topic?.partitions[ref.partition]
     if (topic === undefined || partition === undefined || topic.isDeleting)
       return refused('UNKNOWN', 'there is no such partition')
-    if (partition.version !== ref.version) {
-      return refused('STALE', `the partition is at version ${partition.version}, not ${ref.version}`)
-    }
     const changed = change(partition)
-    if ('ok' in changed) return changed
-    const partitions = topic.partitions.with(ref.partition, { ...changed, version: partition.version + 1 })
-    this.topics.set(topic.id, { ...topic, partitions })
-    return done()
+    if (!changed.ok) return changed
+    if (changed.takesSegmentId) this.nextSegmentId++
+    if (changed.partition !== partition) {
+      // Not through #setTopic: only the partition's part of the checksum changes.
+      this.topics.set(topic.id, { ...topic, partitions: topic.partitions.with(ref.partition, changed.partition) })
+      this.#touch({ topicId: topic.id, index: ref.partition }, partition, changed.partition)
+    }
+    return done(changed.value)
   }
 
-  #sealAndOpen(partition: Partition, command: Extract<Command, { do: 'sealAndOpen' }>): Partition | Outcome {
-    const open = partition.chain.at(-1)
-    if (open === undefined || open.end !== null) return refused('INVALID', 'the chain has no open segment')
-    if (command.end <= open.base) return refused('INVALID', 'an empty segment is not sealed')
-    const end = command.end as Offset
-    const isSameWriter = open.writer === command.writer
-    const leaderEpoch = (isSameWriter ? partition.leaderEpoch : partition.leaderEpoch + 1) as LeaderEpoch
-    const epoch = partition.nextEpoch + 1
-    const sealed: Segment = { ...open, end, state: 'sealed', bytes: command.bytes, maxTimestamp: command.maxTimestamp }
-    const next = this.#openSegment(end, command.writer as NodeId, epoch, leaderEpoch, command.nowMs)
-    return { ...partition, nextEpoch: epoch, leaderEpoch, chain: [...partition.chain.slice(0, -1), sealed, next] }
+  #context(nowMs: number): ChangeContext {
+    return { nodes: this.nodes, nowMs, nextSegmentId: this.nextSegmentId as SegmentId }
   }
 
   #allocateProducerIds(count: number): Outcome {
@@ -193,38 +426,29 @@ export class Metadata {
     return done(first)
   }
 
-  #openSegment(base: Offset, writer: NodeId, writeEpoch: number, leaderEpoch: LeaderEpoch, nowMs: number): Segment {
-    return {
-      id: this.nextSegmentId++ as SegmentId,
-      base,
-      end: null,
-      state: 'open',
-      writer,
-      writeEpoch,
-      leaderEpoch,
-      replicas: [writer],
-      bytes: 0,
-      maxTimestamp: -1,
-      createdAtMs: nowMs,
-    }
+  #setTopic(topic: Topic): void {
+    this.#checksum.topicChanged(topic.id, this.topics.get(topic.id) ?? null)
+    this.topics.set(topic.id, topic)
+  }
+
+  #touch(id: PartitionId, before: Partition | null, after: Partition | null): void {
+    this.#checksum.partitionChanged(id, before, after)
+    this.#tell(id)
+  }
+
+  #tell(id: PartitionId): void {
+    this.#touched.set(partitionKey(id), id)
   }
 }
 
-function advanceStart(partition: Partition, offset: Offset): Partition | Outcome {
-  if (offset < partition.logStartOffset) return refused('INVALID', 'the log start does not go back')
-  const chain = partition.chain.map(segment =>
-    segment.end !== null && segment.end <= offset && segment.state === 'sealed'
-      ? ({ ...segment, state: 'deleting' } as const)
-      : segment,
-  )
-  return { ...partition, logStartOffset: offset, chain }
+interface PartitionRef {
+  readonly topicId: TopicId
+  readonly partition: number
 }
 
-function dropSegments(partition: Partition, through: SegmentId): Partition | Outcome {
-  const index = partition.chain.findIndex(segment => segment.id === through)
-  if (index < 0) return refused('UNKNOWN', 'there is no such segment')
-  if (partition.chain.slice(0, index + 1).some(segment => segment.state !== 'deleting')) {
-    return refused('INVALID', 'only segments below the log start are dropped')
-  }
-  return { ...partition, chain: partition.chain.slice(index + 1) }
+function whyNotReplicated({ replicas, minInsync }: ReplicationConfig): Refused | null {
+  if (replicas < 1) return refused('INVALID', 'a partition has at least one copy')
+  if (minInsync < 1 || minInsync > replicas)
+    return refused('INVALID', `${minInsync} of ${replicas} copies make no quorum`)
+  return null
 }

@@ -32,7 +32,7 @@ export interface SegmentRecord {
   /** Null while it is open. */
   readonly end: Offset | null
   /** `deleting`: it lies below the log start, and its files may be gone. */
-  readonly state: 'open' | 'sealed' | 'deleting'
+  readonly state: 'open' | 'sealing' | 'sealed' | 'deleting'
   readonly leaderEpoch: LeaderEpoch
   readonly createdAtMs: number
   /** Of a sealed segment; 0 and -1 while it is open. */
