@@ -90,7 +90,7 @@ export class Cluster {
 
   /** The lower the node, the sooner it campaigns; so that scripts say who wins. */
   drawFor(nodeId: number): number {
-    return Math.min(this.settings.electionTicks + nodeId - 1, 2 * this.settings.electionTicks - 1)
+    return Math.min(this.settings.electionTicks + nodeId, 2 * this.settings.electionTicks - 1)
   }
 
   feed(nodeId: number, event: RaftEvent): void {

@@ -37,6 +37,15 @@ export const commands: Readonly<Record<string, Command>> = {
     for (let i = 0; i < Number(count); i++) cluster.feed(Number(nodeId), draw)
   },
 
+  /** elapse NODE …: they have not heard a leader for the least election timeout, and do not campaign yet. */
+  elapse(cluster, words) {
+    for (const nodeId of words) {
+      const { raft } = cluster.node(Number(nodeId))
+      const left = raft!.settings.electionTicks - raft!.electionElapsed
+      commands['tick']!(cluster, [nodeId, String(Math.max(left, 0))])
+    }
+  },
+
   /** propose NODE DATA … */
   propose(cluster, [nodeId, ...data]) {
     for (const text of data) {

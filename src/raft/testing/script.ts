@@ -7,7 +7,8 @@
  *     ----
  *     1: send preVote to 2 term=1 last=0/0
  *
- * A command that ends in `silently` is not told; blocks are parted by empty lines.
+ * A command that ends in `silently` is not told, one that ends in `briefly` without its messages and writes; blocks are parted
+ * by empty lines.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Cluster } from './cluster.ts'
@@ -36,11 +37,14 @@ function runBlock(cluster: Cluster, block: string): string {
 
 function runLine(cluster: Cluster, line: string): void {
   const words = line.split(/ +/)
-  const isSilent = words.at(-1) === 'silently'
-  if (isSilent) words.pop()
+  const telling = words.at(-1) === 'silently' || words.at(-1) === 'briefly' ? words.pop() : 'fully'
   const command = commands[words[0]!]
   if (command === undefined) throw new Error(`there is no command ${words[0]}`)
-  const told = cluster.lines.length
+  const before = cluster.lines.length
   command(cluster, words.slice(1))
-  if (isSilent) cluster.lines.length = told
+  if (telling === 'fully') return
+  const told = cluster.lines.splice(before)
+  if (telling === 'briefly') cluster.lines.push(...told.filter(text => !trafficPattern.test(text)))
 }
+
+const trafficPattern = /^\d+: (?:durable, so )?(?:send|persist|save-snapshot)/
