@@ -116,7 +116,10 @@ export type ChainCommand =
 
 /** What the node's journal is told, in order. It is visible to `store` at once, and durable when `durable` says so. */
 export type ChainRecord =
-  /** The segment exists here, with the producers' state at its base (null: not known here). */
+  /**
+   * The segment exists here, with the producers' state at its base (null: not known here). `epoch` is its write epoch, 0 while
+   * that is not known. A second one for the same segment adds the producers' state and changes nothing else.
+   */
   | {
       readonly kind: 'open'
       readonly partition: PartitionId

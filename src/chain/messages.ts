@@ -110,6 +110,17 @@ export type ChainMessage =
       readonly batches: readonly Batch[]
       readonly producers: readonly ProducerState[] | null
     }
+  /** Asks a replica that is fenced with `epoch` what [base, end) comes to. */
+  | { readonly type: 'summary'; readonly segment: SegmentId; readonly epoch: number; readonly end: Offset }
+  | {
+      readonly type: 'summaryReply'
+      readonly segment: SegmentId
+      readonly epoch: number
+      readonly end: Offset
+      readonly bytes: number
+      readonly maxTimestamp: number
+      readonly checksum: number
+    }
   /** Asks a holder of a complete copy for the producers' state at the segment's end. */
   | { readonly type: 'producers'; readonly segment: SegmentId }
   | {

@@ -128,6 +128,12 @@ export function unsealed(partition: Pick<Partition, 'chain'>): Segment | null {
   return last !== undefined && last.end === null ? last : null
 }
 
+/** The segment before this one; undefined for the first that is left. */
+export function predecessor({ chain }: Pick<Partition, 'chain'>, id: SegmentId): Segment | undefined {
+  const at = chain.findIndex(segment => segment.id === id)
+  return at > 0 ? chain[at - 1] : undefined
+}
+
 export function isReplica(segment: Segment, node: { readonly nodeId: NodeId; readonly diskId: DiskId }): boolean {
   return segment.replicas.some(replica => replica.nodeId === node.nodeId && replica.diskId === node.diskId)
 }
