@@ -15,6 +15,8 @@ export const anomalyKinds = [
   'inconsistent offsets',
   /** Acknowledged, and not there. */
   'lost write',
+  /** A writer that was replaced long ago still vouches for records on its own. */
+  'lease ignored',
   /** A node's high watermark or log start went back while it ran. */
   'offset regress',
   /** Sequences of a producer lie in another order than it gave them, or with a gap. */
@@ -38,6 +40,8 @@ export const anomalyKinds = [
   'unreadable',
   /** A leader epoch shows a lower high watermark than an older one has shown. */
   'watermark regress',
+  /** It lies below what was acknowledged before it was first sent. */
+  'written in the past',
   /** A record of an older producer epoch lies behind one of a newer. */
   'zombie write',
 ] as const

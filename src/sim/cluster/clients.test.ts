@@ -34,7 +34,7 @@ function run(seed: number, manners: Partial<Manners>, forMs = 20_000): Run {
   })
   cluster.run(60_000, () => isDone)
   assert.ok(isDone, 'the last reading comes to an end')
-  const anomalies = judge(clients.history, { copiesMin: 3, tellsWriterLosses: true })
+  const anomalies = judge(clients.history, { copiesMin: 3, tellsWriterLosses: true, leaseMs: 1000 })
   return { cluster, clients, kinds: [...new Set(anomalies.map(anomaly => anomaly.kind))] }
 }
 

@@ -11,6 +11,11 @@ export interface Promised {
   readonly copiesMin: number
   /** The history tells every loss of what only a writer had; else any change of the leader epoch excuses it. */
   readonly tellsWriterLosses: boolean
+  /**
+   * A writer that was replaced and does not know it acknowledges nothing on its own word that it was sent so long after its
+   * successor was seen. Null: that is not judged.
+   */
+  readonly leaseMs: number | null
 }
 
 type Report = (kind: AnomalyKind, text: string) => void
@@ -106,8 +111,8 @@ function checkNext(
     say('zombie write', `producer ${producerId} wrote at ${offset} with epoch ${producerEpoch} behind a newer one`)
     return
   }
-  // What came before the first one may have been trimmed.
-  if (isGapExcused || (!isSameEpoch && start > 0)) return
+  // What came before the first one that is left may have been trimmed.
+  if (isGapExcused || (before === undefined && start > 0)) return
   const expected = isSameEpoch
     ? (before.baseSequence + before.serials.length) % sequenceCount
     : firsts.get(`${producerId}/${producerEpoch}`)

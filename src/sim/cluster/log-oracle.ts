@@ -13,6 +13,15 @@ export interface BatchFacts {
   possible: number
   /** Where its first record lies or lay, in the order of being known. More than one for a plain producer's repeats. */
   readonly bases: number[]
+  /** What was acknowledged with acks=all when it was first sent: it comes to lie behind that. */
+  readonly floor: number
+}
+
+/** One attempt. */
+export interface Sending {
+  readonly facts: BatchFacts
+  readonly node: number
+  readonly atMs: number
 }
 
 /** An acknowledgement with acks=1: it holds unless the writer was lost. */
@@ -40,6 +49,7 @@ export interface Asked {
 /** The time of one leader epoch, as far as it was seen. */
 interface Reign {
   readonly leaderEpoch: number
+  readonly seenAtMs: number
   writer: number | null
   /** Every high watermark that its writer showed is at or above its base offset; so no earlier one may have shown more. */
   lowest: number
@@ -62,6 +72,8 @@ export class LogOracle {
   readonly drains: Drained[] = []
   acknowledgedEnd = 0
   #acknowledgedEpoch = -1
+  /** The floors of batches hold no longer. */
+  #hasLostAcknowledged = false
   trimmed = 0
   #mayStartAt = 0
   /** By leader epoch, the oldest first. */
@@ -69,30 +81,50 @@ export class LogOracle {
   readonly #highWatermarks = new Map<number, number>()
   readonly #logStarts = new Map<number, number>()
   readonly #batchOf: (serial: number) => BatchFacts | undefined
+  readonly #leaseMs: number | null
   readonly #report: Report
 
-  constructor(partition: number, batchOf: (serial: number) => BatchFacts | undefined, report: Report) {
+  constructor(
+    partition: number,
+    leaseMs: number | null,
+    batchOf: (serial: number) => BatchFacts | undefined,
+    report: Report,
+  ) {
     this.partition = partition
+    this.#leaseMs = leaseMs
     this.#batchOf = batchOf
     this.#report = (kind, text) => report(kind, `p${partition}: ${text}`)
   }
 
   // ── writes
 
-  acknowledged(facts: BatchFacts, node: number, base: number, leaderEpoch: number): void {
+  acknowledged({ facts, node, atMs: sentAtMs }: Sending, base: number, leaderEpoch: number, nowMs: number): void {
     const { batch } = facts
     const end = base + batch.serials.length
     if (batch.acks !== 'all') {
-      this.#reigned(leaderEpoch, node, Number.POSITIVE_INFINITY, 0)
+      this.#reigned(leaderEpoch, node, Number.POSITIVE_INFINITY, 0, nowMs)
+      this.#checkLease(leaderEpoch, node, sentAtMs)
       this.#claimWeakly(facts, base, leaderEpoch)
       return
     }
     if (this.isExcused(base, leaderEpoch)) return
-    this.#reigned(leaderEpoch, node, Number.POSITIVE_INFINITY, end)
+    this.#reigned(leaderEpoch, node, Number.POSITIVE_INFINITY, end, nowMs)
     for (let i = 0; i < batch.serials.length; i++) this.#claim(base + i, batch.serials[i] as number, undefined)
     if (end <= this.acknowledgedEnd) return
     this.acknowledgedEnd = end
     this.#acknowledgedEpoch = leaderEpoch
+  }
+
+  #checkLease(leaderEpoch: number, node: number, sentAtMs: number): void {
+    if (this.#leaseMs === null) return
+    for (let i = this.#reigns.length - 1; i >= 0; i--) {
+      const later = this.#reigns[i] as Reign
+      if (later.leaderEpoch <= leaderEpoch) return
+      if (later.seenAtMs + this.#leaseMs >= sentAtMs) continue
+      const what = `what it was sent at ${sentAtMs.toFixed(0)}; epoch ${later.leaderEpoch} was seen at ${later.seenAtMs.toFixed(0)}`
+      this.#report('lease ignored', `node ${node}, writer of ${leaderEpoch}, acknowledges alone ${what}`)
+      return
+    }
   }
 
   #claimWeakly(facts: BatchFacts, base: number, leaderEpoch: number): void {
@@ -133,7 +165,7 @@ export class LogOracle {
     }
   }
 
-  read(asked: Asked, answer: Extract<ReadAnswer, { ok: true }>, starts: number): void {
+  read(asked: Asked, answer: ReadMarks, starts: number, nowMs: number): void {
     this.#checkRange(asked, answer)
     // What was known at the asking counts for the same run of the node only, and not across a loss.
     const isSameRun = asked.starts === starts
@@ -146,7 +178,8 @@ export class LogOracle {
     if (answer.logStart > this.#mayStartAt) {
       this.#report('early deletion', `node ${node} starts at ${answer.logStart}; trims went to ${this.#mayStartAt}`)
     }
-    if (answer.isWriter) this.#reigned(answer.leaderEpoch, node, answer.highWatermark, answer.highWatermark)
+    const { leaderEpoch, highWatermark, isWriter } = answer
+    if (isWriter) this.#reigned(leaderEpoch, node, highWatermark, highWatermark, nowMs)
   }
 
   #checkRange({ node, from, recordsMax, isFinal }: Asked, { records, highWatermark }: ReadMarks): void {
@@ -198,8 +231,8 @@ export class LogOracle {
   }
 
   /** `lowest` and `highest`: what this epoch has shown to be committed, at least and at most. */
-  #reigned(leaderEpoch: number, writer: number, lowest: number, highest: number): void {
-    const reign = this.#reignOf(leaderEpoch)
+  #reigned(leaderEpoch: number, writer: number, lowest: number, highest: number, nowMs: number): void {
+    const reign = this.#reignOf(leaderEpoch, nowMs)
     if (reign.writer !== null && reign.writer !== writer) {
       this.#report('two writers', `nodes ${reign.writer} and ${writer} write in leader epoch ${leaderEpoch}`)
     }
@@ -226,12 +259,12 @@ export class LogOracle {
     )
   }
 
-  #reignOf(leaderEpoch: number): Reign {
+  #reignOf(leaderEpoch: number, seenAtMs: number): Reign {
     let at = this.#reigns.length
     while (at > 0 && (this.#reigns[at - 1] as Reign).leaderEpoch > leaderEpoch) at -= 1
     const found = this.#reigns[at - 1]
     if (found?.leaderEpoch === leaderEpoch) return found
-    const reign: Reign = { leaderEpoch, writer: null, lowest: Number.POSITIVE_INFINITY, highest: 0 }
+    const reign: Reign = { leaderEpoch, seenAtMs, writer: null, lowest: Number.POSITIVE_INFINITY, highest: 0 }
     this.#reigns.splice(at, 0, reign)
     return reign
   }
@@ -281,6 +314,10 @@ export class LogOracle {
     if (facts.bases.includes(offset - index)) return
     facts.bases.push(offset - index)
     this.#checkCopies(facts)
+    if (offset - index < facts.floor && !this.#hasLostAcknowledged) {
+      const what = `up to ${facts.floor} was acknowledged before it was first sent`
+      this.#report('written in the past', `${this.#name(serial)} lies at ${offset}; ${what}`)
+    }
   }
 
   #checkCopies({ batch, possible, bases }: BatchFacts): void {
@@ -321,6 +358,7 @@ export class LogOracle {
   lost(loss: Destroyed): void {
     this.destroyed.push(loss)
     if (loss.what === 'writer only') return
+    this.#hasLostAcknowledged = true
     for (let offset = loss.from; offset < Math.min(loss.to, this.serials.length); offset++) this.#forget(offset, loss)
     // A sealed segment without copies is a hole in the middle; elsewhere the log ends where the loss begins.
     if (loss.belowLeaderEpoch === Number.POSITIVE_INFINITY) return

@@ -103,7 +103,7 @@ function log(base: number, ...batches: (readonly [ProduceRequest, epoch?: number
 const by = (baseSequence: number, producerEpoch = 0, producerId = 9) => ({ producerId, producerEpoch, baseSequence })
 
 function kinds(story: Story, tellsWriterLosses = false): string[] {
-  const oracle = new Oracle({ copiesMin: 3, tellsWriterLosses })
+  const oracle = new Oracle({ copiesMin: 3, tellsWriterLosses, leaseMs: 5 })
   for (const event of story.history.events) oracle.take(event)
   oracle.finish()
   return oracle.anomalies.map(anomaly => anomaly.kind)
@@ -158,6 +158,30 @@ test('what only the writer had may go with it: by the next leader epoch, or only
   assert.deepEqual(lose(false, false), [])
   assert.deepEqual(lose(true, true), [])
   assert.deepEqual(lose(true, false), ['lost write'])
+})
+
+test('a replaced writer may go on alone for a while, and answer late what it was sent early', () => {
+  const story = new Story()
+  const [a, b, c] = [story.batch(), story.batch(1, { acks: 1 }), story.batch(1, { acks: 1 })]
+  story.ok(a, 0)
+  const early = story.send(b)
+  story.read(0, log(0, [a]), 1, { node: 2, epoch: 2, isWriter: true }).ok(c, 2)
+  for (let i = 0; i < 5; i++) story.unknown(story.batch())
+  story.note({ type: 'acknowledged', request: early, base: 1, leaderEpoch: 1 })
+  assert.deepEqual(kinds(story), [])
+})
+
+test('a trimmed log: what came before is not missed, what comes behind is', () => {
+  const trimmed = (sequence: number, epoch: number) => {
+    const story = new Story()
+    const [a, b, c] = [story.batch(1, by(0)), story.batch(1, by(1)), story.batch(1, by(0, 1))]
+    const d = story.batch(1, by(sequence, epoch))
+    story.unknown(a, b, c, d).trim(1)
+    return kinds(story.drained(log(1, [b], [d]), { logStart: 1 }))
+  }
+  assert.deepEqual(trimmed(2, 0), [])
+  assert.deepEqual(trimmed(3, 0), ['out of order'])
+  assert.deepEqual(trimmed(1, 1), ['out of order'])
 })
 
 test('more disks gone than tolerated: offsets are given out again, watermarks go back, a producer begins elsewhere', () => {
@@ -397,6 +421,16 @@ const planted: readonly (readonly [AnomalyKind, string, (story: Story) => void])
     },
   ],
   [
+    'lease ignored',
+    'a writer that was replaced acknowledges alone what it was sent long after',
+    story => {
+      const solo = (records = 1) => story.batch(records, { acks: 1 })
+      story.ok(solo(), 0).ok(solo(), 1, 2, 2)
+      for (let i = 0; i < 5; i++) story.unknown(solo())
+      story.ok(solo(), 1)
+    },
+  ],
+  [
     'offset regress',
     'a node goes back while it runs',
     story => {
@@ -552,6 +586,17 @@ const planted: readonly (readonly [AnomalyKind, string, (story: Story) => void])
       const a = story.batch(2)
       story.read(0, [], 0, { node: 2, epoch: 2, isWriter: true }).unknown(a)
       story.read(0, log(0, [a]))
+    },
+  ],
+  [
+    'written in the past',
+    'a batch comes to lie below what was acknowledged before it was sent',
+    story => {
+      const [a, b] = [story.batch(), story.batch()]
+      story
+        .ok(a, 1)
+        .unknown(b)
+        .read(0, log(0, [b], [a]))
     },
   ],
   [

@@ -10,24 +10,19 @@ import type { Anomaly, AnomalyKind } from './anomalies.ts'
 import type { ProduceRequest, Serial } from './client-door.ts'
 import type { History, HistoryEvent } from './history.ts'
 import { lookLast, type Promised } from './last-look.ts'
-import { type Asked, type BatchFacts, LogOracle } from './log-oracle.ts'
+import { type Asked, type BatchFacts, LogOracle, type Sending } from './log-oracle.ts'
 
 /** Bound of what one history reports: the first ones tell the story. */
 const anomaliesMax = 20
 
-export const leastPromised: Promised = { copiesMin: 1, tellsWriterLosses: false }
+export const leastPromised: Promised = { copiesMin: 1, tellsWriterLosses: false, leaseMs: null }
 
 /** Judges a whole history. */
-export function judge(history: History, promised: Promised = leastPromised): readonly Anomaly[] {
+export function judge(history: History, promised: Partial<Promised> = {}): readonly Anomaly[] {
   const oracle = new Oracle(promised)
   for (const event of history.events) oracle.take(event)
   oracle.finish()
   return oracle.anomalies
-}
-
-interface Sending {
-  readonly facts: BatchFacts
-  readonly node: number
 }
 
 export class Oracle {
@@ -45,8 +40,8 @@ export class Oracle {
   readonly #producerEpochs = new Map<number, number>()
   #nowMs = 0
 
-  constructor(promised: Promised = leastPromised) {
-    this.#promised = promised
+  constructor(promised: Partial<Promised> = {}) {
+    this.#promised = { ...leastPromised, ...promised }
   }
 
   take(event: HistoryEvent): void {
@@ -56,8 +51,9 @@ export class Oracle {
         this.#send(event.request, event.node, event.batch)
         break
       case 'acknowledged': {
-        const { facts, node } = this.#sendingOf(event.request)
-        this.#logOf(facts.batch.partition).acknowledged(facts, node, event.base, event.leaderEpoch)
+        const sending = this.#sendingOf(event.request)
+        const log = this.#logOf(sending.facts.batch.partition)
+        log.acknowledged(sending, event.base, event.leaderEpoch, event.atMs)
         break
       }
       case 'refused':
@@ -70,7 +66,7 @@ export class Oracle {
         const asked = this.#askings[event.request]
         invariant(asked !== undefined, 'an answer has a request, and a request one answer')
         this.#askings[event.request] = undefined
-        if (event.answer.ok) asked.log.read(asked, event.answer, this.#startsOf(asked.node))
+        if (event.answer.ok) asked.log.read(asked, event.answer, this.#startsOf(asked.node), event.atMs)
         break
       }
       case 'trim':
@@ -103,11 +99,12 @@ export class Oracle {
   #send(request: number, node: number, batch: ProduceRequest): void {
     const facts = this.#batches.get(batch) ?? this.#meet(batch)
     facts.possible += 1
-    this.#sendings[request] = { facts, node }
+    this.#sendings[request] = { facts, node, atMs: this.#nowMs }
   }
 
   #meet(batch: ProduceRequest): BatchFacts {
-    const facts: BatchFacts = { batch, possible: 0, bases: [] }
+    const floor = this.#logOf(batch.partition).acknowledgedEnd
+    const facts: BatchFacts = { batch, possible: 0, bases: [], floor }
     this.#batches.set(batch, facts)
     for (const serial of batch.serials) this.#batchBySerial[serial] = facts
     const { producerId, producerEpoch } = batch
@@ -138,7 +135,7 @@ export class Oracle {
   #logOf(partition: number): LogOracle {
     const known = this.#logs.get(partition)
     if (known !== undefined) return known
-    const log = new LogOracle(partition, this.#batchOf, this.#report)
+    const log = new LogOracle(partition, this.#promised.leaseMs, this.#batchOf, this.#report)
     this.#logs.set(partition, log)
     return log
   }
