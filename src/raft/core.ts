@@ -21,7 +21,7 @@ import {
 } from './election.ts'
 import type { Effect, RaftEvent, RaftOptions } from './events.ts'
 import { followsLeader, onAppend, onHeartbeat } from './follower.ts'
-import { lastIndex, restoredLog } from './log.ts'
+import { lastIndex, lastTerm, restoredLog } from './log.ts'
 import { decodeMembership, isSameMember, type Member, type Membership, reachedByMajority } from './membership.ts'
 import { noteMembership } from './membership-history.ts'
 import { isSound } from './message-check.ts'
@@ -84,6 +84,7 @@ export function createRaft({ self, settings, electionTicks, restored, initialMem
     checksums: [],
     expected: null,
   }
+  invariant(hardState.term >= lastTerm(raft.log), 'a term is on the disk before its entries')
   for (const { type, index, data } of entries) {
     if (type === entryTypes.membership) noteMembership(raft, index, decodeMembership(data))
   }

@@ -15,6 +15,7 @@ export function becomeFollower(turn: Turn, term: Term, leader: Member | null): v
     raft.term = term
     raft.votedFor = null
     raft.votedDisk = null
+    raft.expected = null
   }
   const wasLeader = raft.role === 'leader'
   raft.role = 'follower'
