@@ -1,6 +1,6 @@
 /**
  * What must never be seen of a cluster from outside, by name. The names are those of the one-node simulator where they mean
- * the same; each has a planted history in `oracle.test.ts`.
+ * the same; each has a planted history in `anomalies.test.ts`.
  */
 export const anomalyKinds = [
   /** A record of an idempotent producer lies at two offsets, or one of a plain producer more often than it was sent. */
