@@ -5,7 +5,7 @@
 import type { Offset } from '../base/ids.ts'
 import { noteBatch, type ProducerState, putProducer } from '../log/producers.ts'
 import type { Batch, ChainMessage, Peer } from './messages.ts'
-import { learnCommit, sequenced, tableOf } from './replica.ts'
+import { noteCommit, sequenced, tableOf } from './replica.ts'
 import type { Segment } from './segment.ts'
 import { type LocalSegment, send, type Turn, write } from './state.ts'
 
@@ -26,7 +26,7 @@ export function verifyAndSeal(turn: Turn, local: LocalSegment, segment: Segment)
   local.sealedEnd = end
   const number = write(turn, { kind: 'seal', segment: local.id, end, checksum })
   turn.chain.pending.push({ write: number, kind: 'seal', segment: local.id })
-  learnCommit(turn, local, end)
+  noteCommit(turn.chain, local, end)
   return true
 }
 

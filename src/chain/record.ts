@@ -9,7 +9,7 @@ import { producersAtEnd, verifyAndSeal } from './copies.ts'
 import { noteRecovered } from './recoverer.ts'
 import { dropCopy, noteRemovals } from './removal.ts'
 import { noteRepaired } from './repair.ts'
-import { learnCommit, stateOf } from './replica.ts'
+import { noteCommit, stateOf } from './replica.ts'
 import { askProducers, beginWriting, type Carried, endWriting, stopWriting } from './roll.ts'
 import { type Partition, type PartitionId, predecessor, type Segment, unsealed } from './segment.ts'
 import { halt, type LocalSegment, type PartitionState, type Turn } from './state.ts'
@@ -101,7 +101,7 @@ function sealLocal(turn: Turn, local: LocalSegment, segment: Segment): void {
   }
   if (local.standing === 'damaged' || chain.repairs.has(local.id)) return
   if (local.end >= end) verifyAndSeal(turn, local, segment)
-  if (local.standing === 'clean') learnCommit(turn, local, end)
+  if (local.standing === 'clean') noteCommit(chain, local, end)
 }
 
 function forgetProducers(local: LocalSegment): void {

@@ -241,7 +241,8 @@ export function learnCommit(turn: Turn, local: LocalSegment, commit: Offset): vo
   tellReadable(turn, local, before)
 }
 
-function noteCommit(chain: Chain, local: LocalSegment, commit: Offset): void {
+/** Without telling readers. */
+export function noteCommit(chain: Chain, local: LocalSegment, commit: Offset): void {
   if (commit > local.commit) {
     local.commit = commit
     const kept = local.undo.findIndex(({ end }) => end > commit)
