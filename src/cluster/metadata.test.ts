@@ -364,10 +364,10 @@ describe('registerNode', () => {
     assert.equal(m.refused(fresh), 'STALE', 'a second process does not push out a node that runs')
     m.ok({ do: 'setNodeUp', nodeId: node(1), incarnation: 5, isUp: false })
     assert.equal(m.refused(register(0, 0, 5, { diskId: disk(0xe) })), 'INVALID')
-    assert.equal(m.refused(register(0, 4, 6, { diskId: disk(0xe) })), 'STALE', 'it has been another node’s')
-    m.ok(fresh)
+    assert.equal(m.refused(register(4, 4, 6, { diskId: disk(0xe) })), 'STALE', 'it has been another node’s')
+    m.ok(register(0, 6, 7, { diskId: disk(0xe) }))
     assert.deepEqual([m.metadata.nodes.get(node(1))?.diskId, m.metadata.nodes.get(node(1))?.isUp], [disk(0xe), true])
-    assert.equal(m.refused(register(5, 5, 7)), 'STALE', 'the old disk is gone for good')
+    assert.equal(m.refused(register(5, 5, 8)), 'STALE', 'the old disk is gone for good')
   })
 
   it('is done once, even for a retry that comes when its outcome is forgotten', () => {

@@ -31,6 +31,7 @@ import {
   type RegisteredNode,
 } from './chain-changes.ts'
 import { type Command, type CommandOf, decodeCommand, firstFeatureLevel, newestFeatureLevel } from './commands.ts'
+import { countPartition, type LoadByNode } from './node-load.ts'
 import { oneCopy, rollOneCopy } from './one-copy.ts'
 import { done, type Outcome, type Refused, refused } from './outcome.ts'
 import { replicationOf } from './replication.ts'
@@ -84,6 +85,8 @@ export class Metadata {
   /** Topics that are not being deleted. */
   readonly byName = new Map<string, TopicId>()
   readonly outcomes = new Map<TopicId, Outcome>()
+  /** Follows from the partitions of topics that are not deleted. */
+  readonly loads: LoadByNode = new Map()
   nextSegmentId = 1
   nextProducerId = 1
   featureLevel = firstFeatureLevel
@@ -149,7 +152,8 @@ export class Metadata {
     this.#setTopic(topic)
     if (!topic.isDeleting) this.byName.set(topic.name, topic.id)
     topic.partitions.forEach((partition, index) => {
-      this.#touch({ topicId: topic.id, index }, null, partition)
+      if (topic.isDeleting) this.#account({ topicId: topic.id, index }, null, partition)
+      else this.#touch({ topicId: topic.id, index }, null, partition)
     })
   }
 
@@ -251,13 +255,16 @@ export class Metadata {
     )
   }
 
-  /** A disk that was never registered under this id, as the first of its node or because the one before was lost. */
-  #whyNotNewDisk({ nodeId, confirmed, attempted }: CommandOf<'registerNode'>, known: Node | undefined): Refused | null {
+  /**
+   * A disk that was never registered, as the first of its node or because the one before was lost. It may have tried to be: an
+   * attempt that came to nothing must not lock it out.
+   */
+  #whyNotNewDisk({ nodeId, confirmed }: CommandOf<'registerNode'>, known: Node | undefined): Refused | null {
     if (known === undefined && !this.removedNodes.has(nodeId)) {
       return confirmed === 0 ? null : refused('STALE', `node ${nodeId} is not known here`)
     }
     if (known === undefined && confirmed !== 0) return refused('STALE', `node ${nodeId} was removed`)
-    if (confirmed !== 0 || attempted !== 0) return refused('STALE', `node ${nodeId} was last seen with another disk`)
+    if (confirmed !== 0) return refused('STALE', `node ${nodeId} was last seen with another disk`)
     // Else a process that was started with a running node's id would push that node out.
     if (known?.isUp === true) return refused('STALE', `node ${nodeId} is up, with another disk`)
     return null
@@ -378,7 +385,10 @@ export class Metadata {
     if (topic === undefined || topic.isDeleting) return refused('UNKNOWN', 'there is no such topic')
     this.#setTopic({ ...topic, isDeleting: true })
     this.byName.delete(topic.name)
-    for (const index of topic.partitions.keys()) this.#tell({ topicId: id, index })
+    topic.partitions.forEach((partition, index) => {
+      countPartition(this.loads, partition, -1)
+      this.#account({ topicId: id, index }, partition, partition)
+    })
     return done()
   }
 
@@ -388,7 +398,7 @@ export class Metadata {
     this.#checksum.topicChanged(topic.id, topic)
     this.topics.delete(id)
     topic.partitions.forEach((partition, index) => {
-      this.#touch({ topicId: id, index }, partition, null)
+      this.#account({ topicId: id, index }, partition, null)
     })
     return done()
   }
@@ -432,11 +442,13 @@ export class Metadata {
   }
 
   #touch(id: PartitionId, before: Partition | null, after: Partition | null): void {
-    this.#checksum.partitionChanged(id, before, after)
-    this.#tell(id)
+    countPartition(this.loads, before, -1)
+    countPartition(this.loads, after, 1)
+    this.#account(id, before, after)
   }
 
-  #tell(id: PartitionId): void {
+  #account(id: PartitionId, before: Partition | null, after: Partition | null): void {
+    this.#checksum.partitionChanged(id, before, after)
     this.#touched.set(partitionKey(id), id)
   }
 }
