@@ -7,7 +7,7 @@ import { ackQuorumOf, type Partition, type Placement, type ReplicationConfig } f
 import { encodeRecord, onDisk } from '../wire/on-disk.ts'
 import { bytes, int8, int16, message, tagged, uuid } from '../wire/schema.ts'
 import { anyCommand, anyStep, commandFor } from './arbitraries.test-kit.ts'
-import type { Command } from './commands.ts'
+import { type Command, encodeCommand } from './commands.ts'
 import { Metadata, rememberedOutcomesMax } from './metadata.ts'
 import type { Outcome } from './outcome.ts'
 import { decodeMetadata, encodeMetadata } from './snapshot.ts'
@@ -560,11 +560,12 @@ describe('the state machine', () => {
     fc.assert(
       fc.property(fc.array(anyCommand, { maxLength: 20 }), commands => {
         const m = new Machine()
+        let count = 0
         for (const command of commands) {
           if (command.do === 'createTopic' && command.partitions > 100) continue
           // To raise the level above what this program knows is the one way to stop it.
           if (command.do === 'setFeatureLevel') continue
-          m.apply(command)
+          m.metadata.applyEncoded(encodeCommand(command, id(0xfff000 + count++)))
         }
       }),
     )

@@ -320,6 +320,7 @@ export class Metadata {
     const configs = new Map(command.configs.map(config => [config.name, config.value]))
     const given = command.replication
     const isOneCopy = given === undefined || given.replicas === 0
+    if (isOneCopy && (command.writer ?? -1) < 0) return refused('INVALID', 'a partition has at least one copy')
     const replication = isOneCopy ? replicationOf(1, configs) : given
     const refusal = whyNotReplicated(replication)
     if (refusal !== null) return refusal
