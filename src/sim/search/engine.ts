@@ -180,12 +180,28 @@ class Search<Node, Message, Event, Note, Env> {
 
   #expand(state: number, frame: Frame): void {
     this.#load(state, frame)
+    if (this.#expandUrgent(state, frame)) return
     for (let index = 0; index < this.#nodeCount; index++) this.#expandNode(state, frame, index)
     for (let at = 0; at < frame.netLength; at++) {
       // Equal messages stand side by side: one of them is enough.
       if (at > 0 && frame.net[at] === frame.net[at - 1]) continue
       this.#expandMessage(state, frame, at)
     }
+  }
+
+  /** One urgent event stands for all orders in which it could come: nothing else needs to be tried. */
+  #expandUrgent(state: number, frame: Frame): boolean {
+    for (let index = 0; index < this.#nodeCount; index++) {
+      const node = frame.row[index]!
+      const event = this.#transitions.urgentAt(node, frame.row[this.#envAt]!, index)
+      if (event < 0) continue
+      this.#action = actAction(index, event)
+      const outcome = this.#transitions.act(node, event)
+      if (outcome === nothing) continue
+      this.#follow(state, frame, index, outcome, -1, 0)
+      return true
+    }
+    return false
   }
 
   #expandNode(state: number, frame: Frame, index: number): void {

@@ -32,6 +32,12 @@ export interface Model<Node, Message, Event, Note, Env> {
   /** What a node may do by itself: complete a write, time out, crash, start again, take a client's proposal. */
   eventsAt(node: Node, env: Env, index: number): readonly Event[]
 
+  /**
+   * True for an event that is tried alone wherever it is enabled, before anything else may happen. The search then sees fewer
+   * orders: only for events of which the model can say that the others come to the same, or that it leaves them out.
+   */
+  isUrgent?(event: Event): boolean
+
   /** One event at one node. `node` is a copy to change and hand back. Null: nothing happens (the event is not enabled). */
   act(node: Node, event: Event): Step<Node, Message, Note> | null
 
@@ -47,6 +53,9 @@ export interface Model<Node, Message, Event, Note, Env> {
    * when in doubt.
    */
   isSpent?(node: Node, message: Message): boolean
+
+  /** Names of properties (at any depth of a node or an environment) that no step changes in place: they are not copied for it. */
+  readonly shared?: ReadonlySet<string>
 
   /** What makes two states of a node the same; without it, everything. Dropped fields must not influence any behaviour. */
   project?(node: Node): unknown

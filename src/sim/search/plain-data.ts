@@ -10,6 +10,8 @@
 export class SharedValues {
   readonly #ids = new Map<string, number>()
   readonly #values: object[] = []
+  /** Objects that were handed out, so that they need not be looked through again when they come back. */
+  readonly #handedOut = new WeakMap<object, number>()
 
   /** A text that two values share exactly when they are equal, short for what is known. */
   textOf(value: unknown): string {
@@ -23,11 +25,16 @@ export class SharedValues {
   }
 
   #idOf(value: object): number {
+    const familiar = this.#handedOut.get(value)
+    if (familiar !== undefined) return familiar
     const text = structureOf(value, part => this.textOf(part))
     const known = this.#ids.get(text)
     if (known !== undefined) return known
     this.#ids.set(text, this.#values.length)
-    this.#values.push(this.#lock(value))
+    const lockedValue = this.#lock(value)
+    this.#values.push(lockedValue)
+    // A Map or a Set cannot be locked, so one that comes back may have been changed by mistake.
+    if (Object.isFrozen(lockedValue)) this.#handedOut.set(lockedValue, this.#values.length - 1)
     return this.#values.length - 1
   }
 
@@ -85,20 +92,23 @@ function structureOf(value: object, textOf: (part: unknown) => string): string {
 const hexOf = ({ buffer, byteOffset, byteLength }: ArrayBufferView) =>
   `B${Buffer.from(buffer, byteOffset, byteLength).toString('hex')}`
 
-/** A copy that may be changed. Bytes are opaque to the cores and stay shared; everything else is new. */
-export function copyOf<T>(value: T): T {
-  return (typeof value === 'object' && value !== null ? copyOfObject(value) : value) as T
+/**
+ * A copy that may be changed, but for the properties named in `shared`. Bytes are opaque to the cores and stay shared too;
+ * everything else is new.
+ */
+export function copyOf<T>(value: T, shared: ReadonlySet<string> = new Set()): T {
+  return (typeof value === 'object' && value !== null ? copyOfObject(value, shared) : value) as T
 }
 
-function copyOfObject(value: object): object {
-  if (Array.isArray(value)) return value.map(copyOf)
-  if (value instanceof Map) return new Map([...value].map(([key, item]) => [key, copyOf(item)]))
+function copyOfObject(value: object, shared: ReadonlySet<string>): object {
+  if (Array.isArray(value)) return value.map(item => copyOf(item, shared))
+  if (value instanceof Map) return new Map([...value].map(([key, item]) => [key, copyOf(item, shared)]))
   if (value instanceof Set) return new Set(value)
   if (ArrayBuffer.isView(value)) return value
   const copy: Record<string, unknown> = { ...value }
   for (const key in copy) {
     const item = copy[key]
-    if (typeof item === 'object' && item !== null) copy[key] = copyOfObject(item)
+    if (typeof item === 'object' && item !== null && !shared.has(key)) copy[key] = copyOfObject(item, shared)
   }
   return copy
 }

@@ -64,19 +64,23 @@ export class Transitions<Node, Message, Event, Note, Env> {
   readonly #spent = new PairMap()
   /** Of each node index, because two nodes may be in equal states and yet differ in what they may do. */
   readonly #enabled: readonly PairMap[]
+  readonly #urgent: readonly PairMap[]
   readonly #eventLists: (readonly number[])[] = []
   readonly #nodesChecked = new PairMap()
   readonly #pairsChecked = new PairMap()
   /** Nodes and environment without the messages: many states differ in these only. */
   readonly #rowsChecked = new RowTable()
+  readonly #row: Int32Array
 
   constructor(model: Model<Node, Message, Event, Note, Env>) {
     this.model = model
+    this.#row = new Int32Array(model.nodes.length + 1)
     this.#enabled = model.nodes.map(() => new PairMap())
+    this.#urgent = model.nodes.map(() => new PairMap())
   }
 
   get bytesOfMaps(): number {
-    const maps = [this.#received, this.#acted, this.#observed, this.#spent, ...this.#enabled]
+    const maps = [this.#received, this.#acted, this.#observed, this.#spent, ...this.#enabled, ...this.#urgent]
     const checks = [this.#nodesChecked, this.#pairsChecked, this.#rowsChecked]
     return [...maps, ...checks].reduce((sum, table) => sum + table.bytes, 0)
   }
@@ -107,12 +111,24 @@ export class Transitions<Node, Message, Event, Note, Env> {
     return this.#eventLists.at(-1)!
   }
 
+  /** The first urgent event that is enabled at a node; -1 for none. */
+  urgentAt(node: number, env: number, index: number): number {
+    const { isUrgent } = this.model
+    if (isUrgent === undefined) return -1
+    const known = this.#urgent[index]!.get(node, env)
+    if (known >= 0) return known - 1
+    const event = this.eventsAt(node, env, index).find(id => isUrgent(this.events.values[id]!)) ?? -1
+    this.#urgent[index]!.add(node, env, event + 1)
+    return event
+  }
+
   /** The outcome number of an event at a node. */
   act(node: number, event: number): number {
     const known = this.#acted.get(node, event)
     if (known >= 0) return known
     this.steps += 1
-    const outcome = this.#outcomeOf(node, this.model.act(copyOf(this.nodes.values[node]!), this.events.values[event]!))
+    const copy = copyOf(this.nodes.values[node]!, this.model.shared)
+    const outcome = this.#outcomeOf(node, this.model.act(copy, this.events.values[event]!))
     this.#acted.add(node, event, outcome)
     return outcome
   }
@@ -122,10 +138,8 @@ export class Transitions<Node, Message, Event, Note, Env> {
     const known = this.#received.get(node, message)
     if (known >= 0) return known
     this.steps += 1
-    const outcome = this.#outcomeOf(
-      node,
-      this.model.receive(copyOf(this.nodes.values[node]!), this.messages.values[message]!),
-    )
+    const copy = copyOf(this.nodes.values[node]!, this.model.shared)
+    const outcome = this.#outcomeOf(node, this.model.receive(copy, this.messages.values[message]!))
     this.#received.add(node, message, outcome)
     return outcome
   }
@@ -133,7 +147,9 @@ export class Transitions<Node, Message, Event, Note, Env> {
   observe(env: number, notes: number): number {
     const known = this.#observed.get(env, notes)
     if (known >= 0) return known
-    const next = this.envs.intern(this.model.observe(copyOf(this.envs.values[env]!), this.#notes.values[notes]!))
+    const next = this.envs.intern(
+      this.model.observe(copyOf(this.envs.values[env]!, this.model.shared), this.#notes.values[notes]!),
+    )
     this.#observed.add(env, notes, next)
     return next
   }
@@ -162,9 +178,11 @@ export class Transitions<Node, Message, Event, Note, Env> {
   }
 
   #checkAll(nodes: Int32Array, count: number, env: number): void {
-    const row = Int32Array.of(...nodes.subarray(0, count), env)
+    const row = this.#row
+    for (let index = 0; index < count; index++) row[index] = nodes[index]!
+    row[count] = env
     const before = this.#rowsChecked.count
-    if (this.#rowsChecked.intern(row, row.length) !== before) return
+    if (this.#rowsChecked.intern(row, count + 1) !== before) return
     const all = Array.from(nodes.subarray(0, count), id => this.nodes.values[id]!)
     this.model.checkAll?.(all, this.envs.values[env]!)
   }

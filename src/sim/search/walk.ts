@@ -109,10 +109,23 @@ class Walk<Node, Message, Event, Note, Env> {
 
   /** Takes one of the things that can happen; false when nothing can. */
   #move(): boolean {
-    const choices = [...this.#events(), ...this.#deliveries()]
+    const urgent = this.#urgent()
+    const choices = urgent === null ? [...this.#events(), ...this.#deliveries()] : [urgent]
     if (choices.length === 0) return false
     this.#take(this.#random.pick(choices))
     return true
+  }
+
+  #urgent(): Choice | null {
+    const { nodes, env } = this.#place
+    for (const [index, node] of nodes.entries()) {
+      const event = this.#transitions.urgentAt(node, env, index)
+      if (event < 0) continue
+      this.#current = { index, outcome: nothing, message: null, event }
+      const outcome = this.#transitions.act(node, event)
+      if (outcome !== nothing) return { index, outcome, message: null, event }
+    }
+    return null
   }
 
   *#events(): Generator<Choice> {
