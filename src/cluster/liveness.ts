@@ -187,7 +187,7 @@ function expire(grantor: Grantor, nowMs: number): GrantorEffect[] {
   const effects: GrantorEffect[] = []
   for (const [nodeId, node] of grantor.nodes) {
     if (isStall) node.untilMs += gapMs
-    node.untilMs = Math.min(node.untilMs, nowMs + grantedMs(grantor.settings))
+    if (gapMs < 0) node.untilMs = Math.min(node.untilMs, nowMs + grantedMs(grantor.settings))
     if (node.isExpired || node.untilMs > nowMs) continue
     node.isExpired = true
     if (node.incarnation !== null) effects.push({ do: 'expired', nodeId, incarnation: node.incarnation })
