@@ -171,7 +171,7 @@ function isFromNow(chain: Chain, from: Peer): boolean {
   if (known !== undefined && from.incarnation < known.incarnation) return false
   if (known === undefined || from.incarnation > known.incarnation) {
     const { nodeId, diskId, incarnation } = from
-    chain.peers.set(nodeId, { diskId, incarnation, isDown: known?.isDown ?? false })
+    chain.peers.set(nodeId, { diskId, incarnation, isDown: false })
   }
   return true
 }

@@ -4,7 +4,7 @@
  */
 import type { NodeId, Offset, SegmentId } from '../base/ids.ts'
 import { readableEnd } from './replica.ts'
-import { type PartitionId, partitionKey, segmentAt, unsealed } from './segment.ts'
+import { isReplica, type PartitionId, partitionKey, segmentAt, unsealed } from './segment.ts'
 import type { Chain, PartitionState } from './state.ts'
 import { highWatermarkOf } from './watermark.ts'
 
@@ -13,7 +13,7 @@ export type ReadLimit =
   | { readonly kind: 'here'; readonly segment: SegmentId; readonly end: Offset }
   /** Nothing is there yet, as far as this node knows: wait, or ask another one. */
   | { readonly kind: 'wait'; readonly end: Offset }
-  /** The segment is sealed, and this node has no complete copy; these nodes have. */
+  /** This node has no copy of the segment, or not all of a sealed one; these nodes have. */
   | { readonly kind: 'elsewhere'; readonly segment: SegmentId; readonly holders: readonly NodeId[] }
   /** Below the log start. */
   | { readonly kind: 'gone'; readonly start: Offset }
@@ -32,8 +32,10 @@ export function readLimit(chain: Chain, partition: PartitionId, offset: Offset):
   const local = chain.segments.get(segment.id)
   const end = local === undefined ? segment.base : readableEnd(local)
   if (offset < end) return { kind: 'here', segment: segment.id, end }
-  if (segment.end === null) return { kind: 'wait', end: highWatermark(chain, partition) }
-  const holders = (segment.complete ?? []).filter(nodeId => nodeId !== chain.self.nodeId)
+  const isOpenHere = segment.end === null && isReplica(segment, chain.self)
+  if (isOpenHere) return { kind: 'wait', end: highWatermark(chain, partition) }
+  const others = segment.complete ?? segment.replicas.map(({ nodeId }) => nodeId)
+  const holders = others.filter(nodeId => nodeId !== chain.self.nodeId)
   return { kind: 'elsewhere', segment: segment.id, holders }
 }
 

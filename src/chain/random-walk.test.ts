@@ -27,7 +27,6 @@ const count = Number(WALKS ?? 150)
 describe('random walks', () => {
   it('three nodes, three copies', () => {
     const reached = walks({ nodes: 3, copies: 3, minInsync: 2, steps: 600, wipes: 0 }, count)
-    console.log(Object.fromEntries(reached))
     for (const what of ['sealAndOpen', 'beginRecovery', 'completeRecovery', 'acknowledged'])
       assert.ok(reached.has(what), what)
   })

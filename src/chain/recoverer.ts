@@ -209,7 +209,8 @@ function addSpares(recovery: Recovery): void {
   const fit = [...recovery.targets.values()].filter(({ isUnfit }) => !isUnfit).length
   if (fit >= recovery.ackQuorum) return
   for (const spare of recovery.spares) {
-    const isReplica = recovery.replicas.some(({ nodeId }) => nodeId === spare.nodeId)
+    // A node whose disk was replaced may take the place of itself.
+    const isReplica = recovery.replicas.some(({ nodeId, diskId }) => nodeId === spare.nodeId && diskId === spare.diskId)
     if (!isReplica && !recovery.targets.has(spare.nodeId)) addTarget(recovery, spare, recovery.base)
   }
 }

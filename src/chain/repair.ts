@@ -54,13 +54,14 @@ export function onRepair(
 function isRecorded({ chain }: Turn, segment: Segment): boolean {
   const { nodeId, diskId } = chain.self
   const isNamed = segment.replicas.some(replica => replica.nodeId === nodeId && replica.diskId === diskId)
-  const isHere = chain.segments.get(segment.id)?.isSealDurable === true
+  const local = chain.segments.get(segment.id)
+  const isHere = local?.isSealDurable === true && local.standing === 'clean'
   return isNamed && isHere && (segment.complete ?? []).includes(nodeId)
 }
 
 function goOn(turn: Turn, repair: Repair, segment: Segment): void {
   const local = fitCopy(turn, repair, segment)
-  if (local.isSealDurable) tell(turn, repair)
+  if (local.isSealDurable && local.standing === 'clean') tell(turn, repair)
   else if (local.sealedEnd !== null) return
   else if (local.end < segment.end!) readNext(turn, repair, local)
   else if (local.durableEnd >= segment.end!) finishCopy(turn, repair, local, segment)

@@ -141,12 +141,16 @@ function openForWriter(turn: Turn, from: Peer, message: MessageOf<'append'>): Lo
   return openLocal(turn, partition, segment, segmentBase, epoch, producers)
 }
 
-/** R1. What is refused is answered here. */
+/** What is refused is answered here. */
 function isItsWriter(turn: Turn, local: LocalSegment, from: Peer, message: MessageOf<'append'>): boolean {
-  if (message.epoch < local.fenceEpoch) sendFenced(turn, from.nodeId, message, local.fenceEpoch)
-  if (message.epoch < local.fenceEpoch || message.segmentBase !== local.base) return false
+  // R1: a fenced copy takes nothing from below its fence.
+  if (message.epoch < local.fenceEpoch) {
+    sendFenced(turn, from.nodeId, message, local.fenceEpoch)
+    return false
+  }
   // A segment has one write epoch and one writer for ever; a higher epoch than the fence can only be made up.
-  if (local.epoch !== message.epoch || (local.writer ?? from.nodeId) !== from.nodeId) return false
+  if (local.epoch !== message.epoch || message.segmentBase !== local.base) return false
+  if ((local.writer ?? from.nodeId) !== from.nodeId) return false
   if (local.standing !== 'clean') {
     sendUnfit(turn, from.nodeId, message, local.standing)
     return false
@@ -154,15 +158,15 @@ function isItsWriter(turn: Turn, local: LocalSegment, from: Peer, message: Messa
   local.writer = from.nodeId
   const lastEnd = message.batches.at(-1)?.end ?? local.base
   if (local.isClosed && lastEnd > local.end) {
-    const epoch = chainEpoch(turn.chain, local) + 1
-    sendFenced(turn, from.nodeId, message, epoch)
+    sendFenced(turn, from.nodeId, message, epochBeyond(turn.chain, local))
     return false
   }
   return true
 }
 
-const chainEpoch = (chain: Chain, local: LocalSegment) =>
-  Math.max(stateOf(chain, local.partition).record?.nextEpoch ?? 0, local.fenceEpoch)
+/** Tells whoever writes a segment that is over: its epoch does not count any more. */
+const epochBeyond = (chain: Chain, local: LocalSegment) =>
+  Math.max(stateOf(chain, local.partition).record?.nextEpoch ?? 0, local.fenceEpoch) + 1
 
 /** Only a copy that was made by a fence does not know the producers at its base. */
 export function learnProducers(turn: Turn, local: LocalSegment, producers: readonly ProducerState[] | null): void {
@@ -327,10 +331,11 @@ function raiseFence(turn: Turn, local: LocalSegment, epoch: number, to: NodeId |
 /** R4: only the newest recoverer may add to a fenced copy. */
 export function onRecoveryAppend(turn: Turn, from: Peer, message: MessageOf<'recoveryAppend'>): void {
   const { chain } = turn
-  const { partition, segment, segmentBase, epoch, batches, producers } = message
+  const { segment, segmentBase, epoch, batches, producers } = message
   const local = chain.segments.get(segment) ?? openForRecovery(turn, from, message)
   if (local === null || local.base !== segmentBase) return
-  if (epoch < local.fenceEpoch) {
+  const isOldRecovery = epoch < local.fenceEpoch
+  if (isOldRecovery) {
     sendFenced(turn, from.nodeId, message, local.fenceEpoch)
     return
   }
@@ -340,7 +345,7 @@ export function onRecoveryAppend(turn: Turn, from: Peer, message: MessageOf<'rec
   }
   const lastEnd = batches.at(-1)?.end ?? segmentBase
   if (local.isClosed && lastEnd > local.end) {
-    sendFenced(turn, from.nodeId, message, stateOf(chain, partition).record?.nextEpoch ?? epoch)
+    sendFenced(turn, from.nodeId, message, epochBeyond(chain, local))
     return
   }
   if (epoch > local.fenceEpoch) raiseFence(turn, local, epoch, null)

@@ -5,6 +5,7 @@
  *     produce ──► append to the own copy and to the others ──► acks ──► commit ──► answers, readers
  */
 import type { NodeId, Offset } from '../base/ids.ts'
+import { invariant } from '../base/invariant.ts'
 import { checkBatch } from '../log/producers.ts'
 import type { Acks, ChainEvent, NewBatch, ProduceError } from './events.ts'
 import type { Batch, ChainMessage, Peer } from './messages.ts'
@@ -79,6 +80,7 @@ export function takeUp(turn: Turn, writer: Writer): void {
 
 function append(turn: Turn, writer: Writer, { token, batch, acks }: Produce): void {
   const { settings } = turn.chain
+  invariant(batch.records > 0, 'a batch has records')
   const local = ownCopy(turn.chain, writer)
   const base = writer.next
   const placed = placedBatch(batch, base)
@@ -260,8 +262,7 @@ export function onAck(turn: Turn, from: Peer, message: MessageOf<'ack'>): void {
   revive(turn, writer, progress)
   if (message.end <= progress.durableEnd) {
     // Said twice: it misses something, perhaps the commit offset.
-    progress.toldCommit = writer.base
-    if (writer.commit > writer.base) chain.unpublished.add(writer.segment)
+    if (writer.commit > writer.base && from.nodeId !== chain.self.nodeId) tellCommit(turn, writer, progress)
     return
   }
   progress.durableEnd = message.end
@@ -273,6 +274,11 @@ export function onAck(turn: Turn, from: Peer, message: MessageOf<'ack'>): void {
   }
   settle(turn, writer)
   pump(turn, writer, progress)
+}
+
+function tellCommit(turn: Turn, { segment, epoch, commit }: Writer, progress: Progress): void {
+  progress.toldCommit = commit
+  send(turn, progress.nodeId, 'data', { type: 'commits', commits: [{ segment, epoch, commit }] })
 }
 
 const isCurrent = (writer: Writer, epoch: number) => writer.epoch === epoch && writer.phase !== 'stopped'

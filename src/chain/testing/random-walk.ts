@@ -22,8 +22,19 @@ export interface WalkOptions {
 
 interface Sent {
   readonly crc: number
+  readonly producer: Producer | null
   base: number | null
   isRefused: boolean
+}
+
+/** An idempotent producer with one batch in flight, which it repeats until it is acknowledged. */
+interface Producer {
+  readonly id: number
+  sequence: number
+  crc: number
+  /** Where the batch in flight was acknowledged; null: not yet. */
+  base: number | null
+  waits: number
 }
 
 export class Walk {
@@ -34,6 +45,7 @@ export class Walk {
   readonly #seen = new Map<number, number>()
   readonly #placesWanted = new Map<number, { reason: SealReason; avoid: readonly number[] }>()
   readonly reached = new Map<string, number>()
+  readonly #producers: readonly Producer[] = [1, 2].map(id => ({ id, sequence: -1, crc: 0, base: 0, waits: 0 }))
   #wipes: number
   #crc = 0
 
@@ -120,17 +132,31 @@ export class Walk {
   }
 
   #produce(id: number): void {
-    const crc = ++this.#crc
-    const token = this.#sent.push({ crc, base: null, isRefused: false }) - 1
-    const records = 1 + this.#below(3)
+    if (this.#below(3) === 0) this.#produceNext(id, this.#producers[this.#below(2)]!)
+    else this.#send(id, ++this.#crc, null)
+  }
+
+  /** The next batch, or the one that nobody has acknowledged again. */
+  #produceNext(id: number, producer: Producer): void {
+    if (producer.base !== null) {
+      producer.base = null
+      producer.sequence += 1
+      producer.crc = ++this.#crc
+    } else if (--producer.waits > 0) return
+    producer.waits = 3
+    this.#send(id, producer.crc, producer)
+  }
+
+  #send(id: number, crc: number, producer: Producer | null): void {
+    const token = this.#sent.push({ crc, producer, base: null, isRefused: false }) - 1
     const batch = {
-      records,
+      records: producer === null ? 1 + this.#below(3) : 1,
       bytes: 100,
       crc,
       maxTimestamp: 0,
-      producerId: -1,
-      producerEpoch: -1,
-      baseSequence: -1,
+      producerId: producer?.id ?? -1,
+      producerEpoch: producer === null ? -1 : 0,
+      baseSequence: producer?.sequence ?? -1,
       payload: null,
     }
     this.world.feed(id, { type: 'produce', token, partition, batch, acks: 'all' })
@@ -208,6 +234,18 @@ export class Walk {
     if (result.ok) sent.base = result.base
     else sent.isRefused = true
     this.#count(result.ok ? 'acknowledged' : result.error)
+    const { producer, crc } = sent
+    if (producer === null) return
+    if (!result.ok) {
+      const isOrderly = !/SEQUENCE|EPOCH/.test(result.error)
+      invariant(isOrderly, `producer ${producer.id} repeats in order, and is told ${result.error}`)
+    } else if (producer.crc === crc) {
+      invariant(
+        producer.base === null || producer.base === result.base,
+        'a retry is acknowledged where the original is',
+      )
+      producer.base = result.base
+    }
   }
 
   // ── what must hold
@@ -243,7 +281,7 @@ export class Walk {
       this.#control()
     }
     world.settle()
-    this.#produce(Number(unsealed(world.record!)!.writer))
+    this.#send(Number(unsealed(world.record!)!.writer), ++this.#crc, null)
     world.settle()
     invariant(this.#sent.at(-1)!.base !== null, 'after healing a record is acknowledged')
   }
@@ -275,6 +313,20 @@ export class Walk {
     this.world.feed(id, { type: 'placement', partition, reason, next: this.world.placement(on[0]!, on) })
   }
 
+  /** Each sequence once, in order, without a gap. */
+  #checkSequences(bytes: ReadonlyMap<number, number>): void {
+    const crcs = [...bytes].sort(([a], [b]) => a - b).map(([, crc]) => crc)
+    invariant(new Set(crcs).size === crcs.length, 'no batch is in the log twice')
+    for (const { id } of this.#producers) {
+      const sent = [...new Set(this.#sent.filter(({ producer }) => producer?.id === id).map(({ crc }) => crc))]
+      const kept = crcs.filter(crc => sent.includes(crc))
+      invariant(
+        kept.every((crc, i) => crc === sent[i]),
+        `the batches of producer ${id} are in the log in order, without a gap`,
+      )
+    }
+  }
+
   #checkAll(): void {
     const bytes = new Map<number, number>()
     for (const segment of this.world.record!.chain) {
@@ -299,6 +351,7 @@ export class Walk {
         `produce ${token} was acknowledged at ${base}; there is ${bytes.get(base)}, not ${crc}`,
       )
     }
+    this.#checkSequences(bytes)
     for (const [base, crc] of this.#seen) invariant(bytes.get(base) === crc, `what was read at ${base} is gone`)
   }
 
