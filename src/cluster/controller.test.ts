@@ -362,6 +362,8 @@ describe('what else there is to do', () => {
     assert.ok(downs.length >= 2 && downs.every(line => line === 'propose setNodeUp 2'), downs.join())
     cluster.apply({ do: 'setNodeUp', nodeId: node(2), incarnation: 1, isUp: false })
     assert.deepEqual(run(2000), [])
+    grantorStep(grantor, { type: 'lead', nowMs, nodes: [node(1), node(2)] })
+    assert.deepEqual(run(1000), [], 'the first session of a new leader tells nothing')
     cluster.dead.delete(2)
     const [up] = run(100)
     assert.ok(up?.do === 'propose' && up.command.do === 'setNodeUp' && up.command.isUp)

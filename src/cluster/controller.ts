@@ -108,7 +108,7 @@ export function control(
   { metadata, grantor, nowMs }: { readonly metadata: Metadata; readonly grantor: Grantor; readonly nowMs: number },
 ): Order[] {
   for (const [nodeId, { incarnation }] of metadata.nodes) watch(grantor, nodeId, incarnation, nowMs)
-  const live = (nodeId: NodeId) => metadata.nodes.has(nodeId) && isLive(grantor, nodeId)
+  const live = (nodeId: NodeId) => metadata.nodes.get(nodeId)?.isUp === true && isLive(grantor, nodeId)
   const round: Round = { metadata, nowMs, isLive: live, loads: new Map(metadata.loads), orders: [] }
   forget(controller, nowMs)
   tellLeases(controller, round, grantor)
@@ -130,7 +130,10 @@ export function control(
 function tellLeases(controller: Controller, round: Round, grantor: Grantor): void {
   for (const [nodeId, { incarnation, isUp }] of round.metadata.nodes) {
     const lease = grantor.nodes.get(nodeId)
-    if (lease === undefined || lease.isExpired !== isUp) continue
+    // A session that a new leader granted to everybody is no sign of life.
+    const isOver = lease?.isExpired ?? false
+    const isRenewed = lease?.incarnation === incarnation && !isOver
+    if (isUp ? !isOver : !isRenewed) continue
     if (!mayAsk(controller, round, `lease ${nodeId} ${incarnation} ${isUp}`, controller.settings.repeatMs)) continue
     round.orders.push({ do: 'propose', command: { do: 'setNodeUp', nodeId, incarnation, isUp: !isUp } })
   }
