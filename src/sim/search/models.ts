@@ -1,0 +1,5 @@
+/** Every model that is searched, smallest first within each core. */
+import { raftModels } from './raft-configurations.ts'
+import type { Searchable } from './searchable.ts'
+
+export const models: readonly Searchable[] = [...raftModels]
