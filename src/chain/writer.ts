@@ -259,8 +259,8 @@ export function onAck(turn: Turn, from: Peer, message: MessageOf<'ack'>): void {
   if (writer === undefined || progress === undefined || !isCurrent(writer, message.epoch)) return
   if (message.end > writer.next || message.end < writer.base) return
   progress.hasAnswered = true
-  revive(turn, writer, progress)
   if (message.end <= progress.durableEnd) {
+    revive(turn, writer, progress)
     // Said twice: it misses something, perhaps the commit offset.
     if (writer.commit > writer.base && from.nodeId !== chain.self.nodeId) tellCommit(turn, writer, progress)
     return
@@ -272,6 +272,7 @@ export function onAck(turn: Turn, from: Peer, message: MessageOf<'ack'>): void {
     progress.sentEnd = message.end
     progress.sentBytes = progress.durableBytes
   }
+  revive(turn, writer, progress)
   settle(turn, writer)
   pump(turn, writer, progress)
 }

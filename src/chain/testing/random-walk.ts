@@ -210,7 +210,7 @@ export class Walk {
     const isWiped = this.#wipes > 0 && this.#below(3) === 0
     if (isWiped) this.#wipes -= 1
     this.#placesWanted.delete(id)
-    this.world.restart(id, { isWiped, isDirty: false })
+    this.world.restart(id, { isWiped, standing: 'clean' })
   }
 
   #repair(id: number): void {
@@ -272,7 +272,7 @@ export class Walk {
   #heal(): void {
     const { world } = this
     const ids = [...world.nodes.keys()].map(Number)
-    for (const id of ids) if (world.node(id).chain === null) world.restart(id, { isWiped: false, isDirty: false })
+    for (const id of ids) if (world.node(id).chain === null) world.restart(id, { isWiped: false, standing: 'clean' })
     for (const id of ids)
       for (const other of ids) if (other !== id) world.feed(id, { type: 'peerUp', peer: world.node(other).peer })
     for (let round = 0; round < 40; round++) {

@@ -12,7 +12,7 @@ import {
   type PartitionChange,
 } from '../../cluster/chain-changes.ts'
 import { type Chain, createChain, step } from '../core.ts'
-import type { ChainCommand, ChainEffect, ChainEvent, ProposalOutcome } from '../events.ts'
+import type { ChainCommand, ChainEffect, ChainEvent, ProposalOutcome, RestoredSegment } from '../events.ts'
 import type { ChainMessage, Peer } from '../messages.ts'
 import {
   ackQuorumOf,
@@ -111,12 +111,12 @@ export class ScriptWorld {
   }
 
   /** `isWiped`: another disk. `standing`: what the node believes of what its disk kept. */
-  restart(id: number, options: { readonly isWiped: boolean; readonly isDirty: boolean }): void {
+  restart(id: number, options: { readonly isWiped: boolean; readonly standing: RestoredSegment['standing'] }): void {
     const node = this.node(id)
     const { nodeId, diskId, incarnation } = node.peer
     node.peer = { nodeId, diskId: (options.isWiped ? `${diskId}'` : diskId) as DiskId, incarnation: incarnation + 1 }
-    node.store = options.isWiped ? new MemoryStore() : node.store.crashed(options.isDirty ? 'dirty' : 'clean')
-    node.chain = this.#boot(node.peer, node.store, options.isDirty)
+    node.store = options.isWiped ? new MemoryStore() : node.store.crashed(options.standing)
+    node.chain = this.#boot(node.peer, node.store, options.standing === 'dirty')
     node.version = 0
     if (this.versions.length > 0) this.learn(id)
   }

@@ -185,10 +185,10 @@ const commands: Readonly<Record<string, (world: ScriptWorld, words: Words, line:
   crash: (world, words) => {
     for (const id of words.nodes(world)) world.crash(id)
   },
-  /** restart 1 dirty, restart 1 wiped */
+  /** restart 1, restart 1 dirty, restart 1 damaged, restart 1 wiped */
   restart: (world, words) => {
-    const options = { isWiped: words.has('wiped'), isDirty: words.has('dirty') }
-    for (const id of words.nodes(world)) world.restart(id, options)
+    const standing = words.has('dirty') ? 'dirty' : words.has('damaged') ? 'damaged' : 'clean'
+    for (const id of words.nodes(world)) world.restart(id, { isWiped: words.has('wiped'), standing })
   },
   /** lease 1 until=1000 */
   lease: (world, words) => {
