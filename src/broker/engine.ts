@@ -137,7 +137,7 @@ export class Engine implements Storage, AsyncDisposable {
     })
     try {
       const found = store.raft.splice(0)
-      metadata = await MetadataLog.open({ ...io, journal: store.journal, found, nodeId: identity.nodeId as NodeId })
+      metadata = await MetadataLog.open({ ...io, journal: store.journal, found, self: identity })
       engine = new Engine({ io, settings, hooks, identity, store, metadata })
       await engine.#register(identity)
       if (store.raftMayBeDamaged) await engine.#skipProducerIds()

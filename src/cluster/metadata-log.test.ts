@@ -1,14 +1,20 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { NodeId, TopicId } from '../base/ids.ts'
+import type { DiskId, NodeId, TopicId } from '../base/ids.ts'
 import { rest, seededRandom, until } from '../log/journal.test-kit.ts'
+import type { JournalFile } from '../log/journal-files.ts'
+import { entryKinds } from '../log/journal-format.ts'
 import { smallStore } from '../log/log.test-kit.ts'
 import { LogStore } from '../log/log-store.ts'
+import { replaceFile } from '../log/whole-file.ts'
+import { encodeRaftEntry, entryTypes } from '../raft/storage.ts'
 import { ManualClock } from '../sim/clock.ts'
 import { type Fault, MemoryDisk, type Operation } from '../sim/disk.ts'
 import type { Command } from './commands.ts'
 import { MetadataLog } from './metadata-log.ts'
+import { oneNodeCommands, oneNodeFile } from './one-node.test-kit.ts'
 
+const self = { nodeId: 1 as NodeId, diskId: '02'.repeat(16) as DiskId }
 const identity = { clusterId: Buffer.alloc(16, 1), diskId: Buffer.alloc(16, 2) }
 
 interface Opened {
@@ -25,7 +31,10 @@ async function open(disk = new MemoryDisk()): Promise<Opened> {
     saveMetadata: async () => {},
   })
   const found = store.raft.splice(0)
-  const log = await MetadataLog.open({ ...io, journal: store.journal, found, nodeId: 1 as NodeId })
+  const log = await MetadataLog.open({ ...io, journal: store.journal, found, self })
+  if (!log.metadata.nodes.has(self.nodeId)) {
+    await log.propose({ do: 'registerNode', ...self, confirmed: 0, attempted: 0, incarnation: 1 })
+  }
   return { disk, store, log }
 }
 
@@ -33,9 +42,20 @@ const create = (number: number): Command => ({
   do: 'createTopic',
   topicId: number.toString(16).padStart(32, '0') as TopicId,
   name: `topic-${number}`,
-  writer: 1 as NodeId,
   partitions: 1,
   configs: [],
+  replication: { replicas: 1, minInsync: 1, flush: 'sync', uncleanSeal: false },
+  placements: [
+    {
+      partition: 0,
+      next: {
+        writer: self.nodeId,
+        writerIncarnation: 1,
+        replicas: [{ ...self, incarnation: 1 }],
+        ackQuorum: 1,
+      },
+    },
+  ],
   nowMs: 0,
 })
 
@@ -131,7 +151,7 @@ describe('the metadata log', () => {
     const at = disk.files.peek(path).indexOf('topic-2')
     const next = disk.kill({})
     next.files.flip(path, at, 1)
-    await assert.rejects(open(next), (error: Error) => /metadata entries 3 to 3 are missing/.test(error.message))
+    await assert.rejects(open(next), (error: Error) => /metadata entries 4 to 4 are missing/.test(error.message))
   })
 
   it('refuses a snapshot that is damaged, and one whose command nobody knows', async () => {
@@ -141,6 +161,34 @@ describe('the metadata log', () => {
     const next = disk.kill({})
     next.files.flip('metadata', 60, 1)
     await assert.rejects(open(next), { code: 'CORRUPT' })
+  })
+
+  it('opens what a node by itself left before there were clusters: its file, and the entries behind it', async () => {
+    const disk = new MemoryDisk()
+    await replaceFile(disk, 'metadata', [Buffer.from(oneNodeFile, 'base64')])
+    const { store, log } = await open(disk)
+    const found = oneNodeCommands.map((command, i) => {
+      const [index, term] = [3 + i, i < 8 ? 3 : 4] as const
+      const body = encodeRaftEntry({
+        index,
+        term,
+        type: entryTypes.command,
+        data: Buffer.from(command, 'base64'),
+      } as never)
+      return { kind: entryKinds.raftEntry, body, file: store.files.live[0] as JournalFile }
+    })
+    log.close()
+    const random = seededRandom(1)
+    const again = await MetadataLog.open({ disk, random, journal: store.journal, found, self })
+    const topic = again.metadata.topicNamed('orders')
+    assert.deepEqual(
+      topic?.partitions[0]?.chain.map(segment => segment.id),
+      [3, 4],
+      'what the last two commands dropped and purged is gone',
+    )
+    assert.equal(again.metadata.topics.size, 1)
+    await again.propose({ do: 'deleteTopic', topicId: topic?.id as TopicId })
+    assert.equal(again.metadata.byName.size, 0)
   })
 
   it('begins a new term with every start', async () => {
