@@ -281,7 +281,7 @@ function onOutcome(turn: Turn, proposal: number, outcome: ProposalOutcome): void
 function onTick(turn: Turn, nowMs: number): void {
   const { chain } = turn
   const passedMs = nowMs - chain.nowMs
-  if (passedMs < 0) return
+  if (!Number.isFinite(passedMs) || passedMs < 0) return
   chain.nowMs = nowMs
   chain.pacedMs += Math.min(passedMs, chain.settings.tickMsMax)
   for (const writer of chain.writers.values()) {

@@ -289,6 +289,10 @@ export function onFence(turn: Turn, from: Peer, message: MessageOf<'fence'>): vo
     sendFenced(turn, from.nodeId, message, local.fenceEpoch)
     return
   }
+  if (local.isClosed) {
+    sendFenced(turn, from.nodeId, message, epochBeyond(chain, local))
+    return
+  }
   if (epoch > local.fenceEpoch || !isAnswered(chain, local, from.nodeId)) {
     raiseFence(turn, local, epoch, from.nodeId)
     return
@@ -377,7 +381,8 @@ export function onDurable(turn: Turn, write: number): readonly PendingWrite[] {
   const { chain } = turn
   const { pending } = chain
   // A completion that goes back, or that is of another life, says nothing new.
-  if (write <= chain.durableWrite || write >= chain.nextWrite) return none
+  const isNews = write > chain.durableWrite && write < chain.nextWrite
+  if (!isNews) return none
   chain.durableWrite = write
   let count = 0
   while (count < pending.length && pending[count]!.write <= write) count++

@@ -202,6 +202,8 @@ export function stopWriting(turn: Turn, writer: Writer): void {
   for (const entry of writer.entries) refuseEntry(turn, entry, 'NOT_LEADER_OR_FOLLOWER')
   for (const { token } of writer.buffer) refuse(turn, token, 'NOT_LEADER_OR_FOLLOWER', true)
   writer.entries.length = 0
+  writer.committed = 0
+  writer.local = 0
   writer.buffer.length = 0
   writer.bufferBytes = 0
   writer.place = null

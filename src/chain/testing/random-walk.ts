@@ -10,6 +10,7 @@ import type { Prng } from '../../base/prng.ts'
 import type { ChainEffect } from '../events.ts'
 import { readLimit } from '../queries.ts'
 import { type SealReason, unsealed } from '../segment.ts'
+import { checkLocal } from './local-invariants.ts'
 import { partition, ScriptWorld } from './script-world.ts'
 
 export interface WalkOptions {
@@ -75,6 +76,7 @@ export class Walk {
     for (const id of this.world.nodes.keys()) this.world.learn(Number(id))
     for (let i = 0; i < this.#options.steps; i++) {
       this.#act()
+      for (const { chain } of this.world.nodes.values()) if (chain !== null) checkLocal(chain)
       this.#checkReaders()
     }
     this.#heal()
