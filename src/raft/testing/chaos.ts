@@ -10,7 +10,7 @@ import { Prng } from '../../base/prng.ts'
 import { createRaft, isLeader, membershipOf, type Raft, step } from '../core.ts'
 import type { Effect, RaftEvent, RaftSettings, Snapshot, Write } from '../events.ts'
 import { entryAt, lastIndex, termAt } from '../log.ts'
-import { isSameMember, type Member, type Membership } from '../membership.ts'
+import { decodeMembership, isSameMember, type Member, type Membership } from '../membership.ts'
 import type { Message } from '../messages.ts'
 import { entryTypes, type HardState, type RaftEntry } from '../storage.ts'
 
@@ -71,13 +71,49 @@ export function runChaos(options: ChaosOptions): ChaosReport {
   return chaos.report
 }
 
+/** How often what happens, in one run. Runs differ widely, as some faults show only where others are rare. */
+interface Rates {
+  readonly tick: number
+  readonly propose: number
+  readonly read: number
+  readonly snapshot: number
+  readonly transfer: number
+  readonly change: number
+  readonly crash: number
+  readonly restart: number
+  readonly weather: number
+  readonly wipe: number
+  readonly slowDisk: number
+  readonly late: number
+}
+
+function drawRates(prng: Prng): Rates {
+  return {
+    tick: prng.pick([0.1, 0.3, 0.5]),
+    propose: prng.pick([0.02, 0.1, 0.4]),
+    read: prng.pick([0, 0.03, 0.2]),
+    snapshot: prng.pick([0, 0.01, 0.05]),
+    transfer: prng.pick([0, 0.005, 0.02]),
+    change: prng.pick([0, 0.01, 0.05]),
+    crash: prng.pick([0, 0.003, 0.02]),
+    restart: prng.pick([0.02, 0.1, 0.5]),
+    weather: prng.pick([0.001, 0.005, 0.02]),
+    wipe: prng.pick([0, 0, 0.001, 0.004]),
+    slowDisk: prng.pick([0.1, 0.5]),
+    late: prng.pick([0, 0.01, 0.1]),
+  }
+}
+
 class Chaos {
   readonly #prng: Prng
   readonly #options: ChaosOptions
   readonly #nodes = new Map<NodeId, Node>()
   #network: Message[] = []
+  /** Sent, and still to arrive long after what was sent later. */
+  #late: Message[] = []
   readonly #cut = new Set<string>()
-  #loss = 0.05
+  #loss = 0
+  readonly #rates: Rates
   #token = 0
   #disks = 0
 
@@ -88,6 +124,8 @@ class Chaos {
   /** The term of the member that first applied each: no less than the one in which it was committed. */
   readonly #committedIn: number[] = []
   readonly #sums: number[] = [0]
+  /** What the committed entries say about the members, after each index; index 0 is the initial membership. */
+  readonly #memberships: Membership[] = []
   readonly #reads = new Map<number, number>()
   readonly #seen = new Set<string>()
   #wiped: Member | null = null
@@ -105,10 +143,12 @@ class Chaos {
   constructor(options: ChaosOptions) {
     this.#options = options
     this.#prng = new Prng(options.seed)
+    this.#rates = drawRates(this.#prng)
     const voters = Array.from({ length: options.voters }, (_, i) => ({
       ...this.#newMember(i + 1),
       role: 'voter' as const,
     }))
+    this.#memberships.push(voters)
     for (const seat of voters) this.#add({ nodeId: seat.nodeId, diskId: seat.diskId }, voters)
     for (let i = 1; i <= options.spares; i++) this.#add(this.#newMember(options.voters + i), [])
   }
@@ -158,21 +198,28 @@ class Chaos {
     }
     const node = pick([...this.#nodes.values()])
     if (node.raft === null) {
-      if (chance(0.05)) this.#start(node)
+      if (chance(this.#rates.restart)) this.#start(node)
       return
     }
-    if (chance(0.3)) return this.#feed(node, { type: 'tick', electionTicks: this.#draw() })
+    const rates = this.#rates
+    if (this.#late.length > 0 && chance(0.01))
+      this.#network.unshift(...this.#late.splice(this.#prng.between(0, this.#late.length), 1))
+    if (chance(rates.tick)) return this.#feed(node, { type: 'tick', electionTicks: this.#draw() })
     if (this.#network.length > 0 && chance(0.75)) return this.#deliverOne()
-    if (chance(node.isSlowDisk ? 0.1 : 0.7)) this.#persist(node, this.#prng.between(1, 4))
-    if (chance(0.08)) this.#propose(node)
-    if (chance(0.03)) this.#read(node)
-    if (chance(0.01)) this.#feed(node, { type: 'snapshotTaken', index: node.state.index, data: stateBytes(node.state) })
+    if (chance(node.isSlowDisk ? 0.05 : 0.7)) this.#persist(node, this.#prng.between(1, 4))
+    if (chance(rates.propose)) this.#propose(node)
+    if (chance(rates.read)) this.#read(node)
+    if (chance(rates.snapshot)) this.#snapshot(node)
     if (chance(0.01)) this.#feed(node, { type: 'unreachable', nodeId: pick([...this.#nodes.keys()]) })
-    if (chance(0.01)) this.#feed(node, { type: 'transfer', to: pick([...this.#nodes.keys()]) })
-    if (chance(0.015)) this.#changeMembers(node)
-    if (chance(0.004)) this.#crash(node)
-    if (chance(0.01)) this.#weather(node)
-    if (chance(0.0008)) this.#wipe(node)
+    if (chance(rates.transfer)) this.#feed(node, { type: 'transfer', to: pick([...this.#nodes.keys()]) })
+    if (chance(rates.change)) this.#changeMembers(node)
+    if (chance(rates.crash)) this.#crash(node)
+    if (chance(rates.weather)) this.#weather(node)
+    if (chance(rates.wipe)) this.#wipe(node)
+  }
+
+  #snapshot(node: Node): void {
+    this.#feed(node, { type: 'snapshotTaken', index: node.state.index, data: stateBytes(node.state) })
   }
 
   #deliverOne(): void {
@@ -181,6 +228,11 @@ class Chaos {
     const at = this.#prng.between(0, reach)
     const message = this.#network[at]!
     if (!this.#prng.chance(0.04)) this.#network.splice(at, 1)
+    if (this.#prng.chance(this.#rates.late)) {
+      this.#late.push(message)
+      if (this.#late.length > 100) this.#late.shift()
+      return
+    }
     if (this.#prng.chance(this.#loss) || this.#cut.has(`${message.from.nodeId}>${message.to.nodeId}`)) return
     const node = this.#nodes.get(message.to.nodeId)
     if (node !== undefined) this.#feed(node, { type: 'message', message })
@@ -238,12 +290,19 @@ class Chaos {
 
   #weather(node: Node): void {
     const { chance } = { chance: (p: number) => this.#prng.chance(p) }
-    node.isSlowDisk = chance(0.2)
+    node.isSlowDisk = chance(this.#rates.slowDisk)
     this.#loss = this.#prng.pick([0, 0.02, 0.1, 0.3])
     this.#cut.clear()
-    if (chance(0.5)) return
+    if (chance(0.4)) return
+    // Now and then the one that leads is cut off from all, in one direction or both; else any path is.
+    const leader = [...this.#nodes.values()].find(({ raft }) => raft !== null && isLeader(raft))
+    const alone = chance(0.6) ? leader?.self.nodeId : undefined
+    const isOneWay = chance(0.3)
     for (const from of this.#nodes.keys()) {
-      for (const to of this.#nodes.keys()) if (from !== to && chance(0.25)) this.#cut.add(`${from}>${to}`)
+      for (const to of this.#nodes.keys()) {
+        const isCut = alone === undefined ? chance(0.25) : from === alone || (to === alone && !isOneWay)
+        if (from !== to && isCut) this.#cut.add(`${from}>${to}`)
+      }
     }
   }
 
@@ -310,6 +369,7 @@ class Chaos {
         this.report.restores++
         node.state = { index: effect.snapshot.index, sum: sumIn(effect.snapshot) }
         assert.equal(node.state.sum, this.#sums[effect.snapshot.index], 'a snapshot is the state at its index')
+        this.#checkMembership(node, effect.snapshot.index)
         this.#feed(node, { type: 'applied', index: node.state.index, checksum: node.state.sum })
         break
       case 'role':
@@ -355,6 +415,8 @@ class Chaos {
       this.#committedIn.push(raft!.term)
       this.report.committed++
       this.#sums.push(nextSum(this.#sums.at(-1)!, entry))
+      const isChange = entry.type === entryTypes.membership
+      this.#memberships.push(isChange ? decodeMembership(entry.data) : this.#memberships.at(-1)!)
       const text = entry.data.toString()
       if (entry.type === entryTypes.command) assert.ok(!this.#seen.has(text), 'a proposal is committed once')
       this.#seen.add(text)
@@ -363,8 +425,15 @@ class Chaos {
       assert.ok(entry.data.equals(known.data), 'all apply the same')
     }
     assert.ok(entryAt(raft!.log, entry.index) !== null, 'what is applied is in the log')
+    this.#checkMembership(node, entry.index)
     node.state = { index: entry.index, sum: nextSum(node.state.sum, entry) }
     this.#feed(node, { type: 'applied', index: entry.index, checksum: node.state.sum })
+  }
+
+  #checkMembership(node: Node, index: LogIndex): void {
+    const { membership } = node.raft!.memberships.findLast(at => at.index <= index)!
+    // A member that was added learns the members from the log: before that it knows of none.
+    if (membership.length > 0) assert.deepEqual(membership, this.#memberships[index], 'all know the same members')
   }
 
   /** All nodes up, all paths open: one of them leads, and what it is told reaches all members. */

@@ -54,6 +54,12 @@ export class Cluster {
   readonly lines: string[] = []
   #token = 0
 
+  clear(): void {
+    this.nodes.clear()
+    this.cut.clear()
+    this.network = []
+  }
+
   nextToken(): number {
     return ++this.#token
   }

@@ -17,6 +17,7 @@ type Command = (cluster: Cluster, words: readonly string[]) => void
 export const commands: Readonly<Record<string, Command>> = {
   /** nodes COUNT [setting=value …]: a new cluster of so many voters. */
   nodes(cluster, [count = '', ...settings]) {
+    cluster.clear()
     cluster.settings = { ...defaultSettings, ...parseSettings(settings) }
     const seats = Array.from({ length: Number(count) }, (_, i) => ({ ...memberOf(i + 1), role: 'voter' as const }))
     for (const { nodeId } of seats) cluster.add(memberOf(nodeId), seats)
