@@ -4,13 +4,14 @@ import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { runScript } from './testing/script.ts'
 
+const { REWRITE } = process.env
 const folder = fileURLToPath(new URL('testdata/', import.meta.url))
 
 describe('the scripts in testdata', () => {
   for (const file of readdirSync(folder).sort()) {
     it(file.replace('.txt', '').replaceAll('_', ' '), () => {
       const { expected, actual } = runScript(`${folder}${file}`)
-      if (process.env['REWRITE'] !== '1') assert.equal(actual, expected)
+      if (REWRITE !== '1') assert.equal(actual, expected)
     })
   }
 })

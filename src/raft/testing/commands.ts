@@ -34,8 +34,7 @@ export const commands: Readonly<Record<string, Command>> = {
 
   /** tick NODE [COUNT] */
   tick(cluster, [nodeId, count = '1']) {
-    const draw = { type: 'tick', electionTicks: cluster.drawFor(Number(nodeId)) } as const
-    for (let i = 0; i < Number(count); i++) cluster.feed(Number(nodeId), draw)
+    tick(cluster, Number(nodeId), Number(count))
   },
 
   /** elapse NODE …: they have not heard a leader for the least election timeout, and do not campaign yet. */
@@ -43,7 +42,7 @@ export const commands: Readonly<Record<string, Command>> = {
     for (const nodeId of words) {
       const { raft } = cluster.node(Number(nodeId))
       const left = raft!.settings.electionTicks - raft!.electionElapsed
-      commands['tick']!(cluster, [nodeId, String(Math.max(left, 0))])
+      tick(cluster, Number(nodeId), Math.max(left, 0))
     }
   },
 
@@ -205,6 +204,11 @@ export const commands: Readonly<Record<string, Command>> = {
       )
     }
   },
+}
+
+function tick(cluster: Cluster, nodeId: number, count: number): void {
+  const event = { type: 'tick', electionTicks: cluster.drawFor(nodeId) } as const
+  for (let i = 0; i < count; i++) cluster.feed(nodeId, event)
 }
 
 function printStatus({ raft, state }: Node): string {

@@ -14,13 +14,15 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { Cluster } from './cluster.ts'
 import { commands } from './commands.ts'
 
+const { REWRITE } = process.env
+
 /** Runs a script; what is expected of it and what it does, as text. */
 export function runScript(path: string): { readonly expected: string; readonly actual: string } {
   const expected = readFileSync(path, 'utf8')
   const cluster = new Cluster()
   const blocks = expected.trimEnd().split(/\n\n+/)
   const actual = `${blocks.map(block => runBlock(cluster, block)).join('\n\n')}\n`
-  if (process.env['REWRITE'] === '1' && actual !== expected) writeFileSync(path, actual)
+  if (REWRITE === '1' && actual !== expected) writeFileSync(path, actual)
   return { expected, actual }
 }
 
