@@ -7,7 +7,7 @@
  */
 import type { LogIndex, NodeId } from '../../base/ids.ts'
 import { invariant } from '../../base/invariant.ts'
-import { isVoter, type Member, type MembershipChange } from '../../raft/membership.ts'
+import type { Member, MembershipChange } from '../../raft/membership.ts'
 import type { Message } from '../../raft/messages.ts'
 import { membershipOf } from '../../raft/state.ts'
 import type { Model, Step } from './model.ts'
@@ -56,7 +56,7 @@ export interface RaftConfiguration {
   readonly name: string
   readonly title: string
   readonly limits: readonly string[]
-  readonly nodes: readonly RaftNode[]
+  readonly begin: () => RaftBeginning
   readonly budgets: Budgets
   /** Nobody campaigns for a term above this one. */
   readonly termMax: number
@@ -73,7 +73,11 @@ export interface RaftConfiguration {
   readonly loses?: readonly ('stale' | 'refusals' | 'appends')[]
   /** The nodes start alike, so the first one to campaign may as well be the first one. */
   readonly isSymmetric?: boolean
-  /** What happened before the initial state. */
+}
+
+export interface RaftBeginning {
+  readonly nodes: readonly RaftNode[]
+  /** What happened before. */
   readonly history?: readonly RaftNote[]
 }
 
@@ -97,7 +101,9 @@ export interface RaftEnv {
 type RaftModel = Model<RaftNode, Message, RaftModelEvent, RaftNote, RaftEnv>
 
 export function raftModel(configuration: RaftConfiguration): RaftModel {
-  const { name, title, limits, nodes, budgets, history = [] } = configuration
+  const { name, title, limits, budgets } = configuration
+  const { nodes, history = [] } = configuration.begin()
+  const firstVoters = votersOf(nodes[0]!.initialMembership)
   const indexes = new Map(nodes.map((node, index) => [node.core.self.nodeId, index]))
   return {
     name,
@@ -119,7 +125,7 @@ export function raftModel(configuration: RaftConfiguration): RaftModel {
     isSpent: (node, message) => isSpent(configuration, node, message),
     checkNode,
     checkPair,
-    checkAll: (all, env) => checkAll(configuration, all, env),
+    checkAll: (all, env) => checkAll(budgets, firstVoters, all, env),
     sights,
     printNode,
     printMessage,
@@ -164,7 +170,7 @@ function eventsAt(configuration: RaftConfiguration, node: RaftNode, env: RaftEnv
 
 function mayCampaign({ termMax, campaigners }: RaftConfiguration, { core }: RaftNode): boolean {
   if (core.role === 'leader' || core.term >= termMax) return false
-  return isVoter(membershipOf(core), core.self) && (campaigners?.includes(core.self.nodeId) ?? true)
+  return campaigners?.includes(core.self.nodeId) ?? true
 }
 
 function receive({ loses = [] }: RaftConfiguration, node: RaftNode, message: Message): RaftStep | null {
@@ -236,7 +242,6 @@ function campaignAtOnce(at: Turn): void {
 
 /** So many ticks without an answer that a leader gives up. */
 function loseQuorum(at: Turn): void {
-  for (const follower of at.node.core.leading.followers.values()) follower.isActive = false
   for (let ticks = 0; ticks <= settings.electionTicks && at.node.core.role === 'leader'; ticks++) {
     take(at, { type: 'tick', electionTicks: settings.electionTicks * 2 - 1 })
   }
@@ -332,11 +337,8 @@ function checkPair(one: RaftNode, other: RaftNode): void {
 const termOfWord = (word: string) => word.slice(0, word.indexOf(':'))
 
 /** What is committed is on the disks of a majority of those who are voters by what is committed; a wiped disk is excused. */
-function checkAll({ budgets, nodes: [first] }: RaftConfiguration, nodes: readonly RaftNode[], env: RaftEnv): void {
-  const voters = env.ledger.reduce(
-    (before, { word }) => votersOfWord(word) ?? before,
-    votersOf(first!.initialMembership),
-  )
+function checkAll(budgets: Budgets, firstVoters: readonly string[], nodes: readonly RaftNode[], env: RaftEnv): void {
+  const voters = env.ledger.reduce((before, { word }) => votersOfWord(word) ?? before, firstVoters)
   const wiped = (budgets.wipe ?? 0) - (env.left.wipe ?? 0)
   const disks = nodes.filter(({ core }) => voters.includes(diskOf(core.self))).map(({ disk }) => wordsOfDisk(disk))
   for (const [at, { word }] of env.ledger.entries()) {

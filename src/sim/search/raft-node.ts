@@ -67,7 +67,7 @@ export const settings: RaftSettings = {
   appendBytesMax: 1,
   uncommittedBytesMax: 1 << 20,
   // The snapshots of these states go in two or three chunks.
-  snapshotChunkBytes: 8,
+  snapshotChunkBytes: 48,
   trailingEntries: 0,
   waitingReadsMax: 4,
 }
@@ -177,6 +177,7 @@ export function settled(node: RaftNode): RaftNode {
   core.electionElapsed = core.role === 'leader' ? 0 : settings.electionTicks
   core.electionTimeout = electionTicks
   core.leading.heartbeatElapsed = 0
+  for (const follower of core.leading.followers.values()) follower.isActive = false
   if (shift === 0) return node
   writes.durable = 0
   writes.last -= shift
