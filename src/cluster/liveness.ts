@@ -83,6 +83,8 @@ function granted(holder: Holder, sentAtMs: number): HolderEffect[] {
 interface Granted {
   /** Null while it has not renewed with this leader: the leases of the leader before still count. */
   incarnation: number | null
+  /** The newest boot that was registered as far as this leader knows; a newer one begins a session of its own. */
+  registered: number
   untilMs: number
   /** Its connection broke, and it has not renewed since. */
   isSuspect: boolean
@@ -140,11 +142,15 @@ export function isLive(grantor: Grantor, nodeId: NodeId): boolean {
 
 /** A registration is a sign of life as good as a renewal: a boot that the leader has not heard of before gets a session. */
 export function watch(grantor: Grantor, nodeId: NodeId, incarnation: number, nowMs: number): void {
+  if (!grantor.isLeading) return
   const known = grantor.nodes.get(nodeId)
-  const isKnown = known !== undefined && (known.incarnation === null || known.incarnation >= incarnation)
-  if (isKnown || !grantor.isLeading) return
+  if (known !== undefined && (known.registered === 0 || known.registered >= incarnation)) {
+    // The first look after an election: who is registered then has the session that everybody got.
+    known.registered = Math.max(known.registered, incarnation)
+    return
+  }
   const untilMs = nowMs + grantedMs(grantor.settings)
-  grantor.nodes.set(nodeId, { incarnation, untilMs, isSuspect: false, isExpired: false })
+  grantor.nodes.set(nodeId, { incarnation, registered: incarnation, untilMs, isSuspect: false, isExpired: false })
 }
 
 /** Long enough that a holder whose clock is slow has ended its session by a clock that is fast. */
@@ -158,7 +164,7 @@ function lead(grantor: Grantor, nowMs: number, nodes: readonly NodeId[]): Granto
   grantor.nodes.clear()
   const untilMs = nowMs + grantedMs(grantor.settings)
   for (const nodeId of nodes) {
-    grantor.nodes.set(nodeId, { incarnation: null, untilMs, isSuspect: false, isExpired: false })
+    grantor.nodes.set(nodeId, { incarnation: null, registered: 0, untilMs, isSuspect: false, isExpired: false })
   }
   return []
 }
@@ -168,7 +174,8 @@ function renewal(grantor: Grantor, event: Extract<GrantorEvent, { readonly type:
   const known = grantor.nodes.get(nodeId)
   if (known !== undefined && known.incarnation !== null && incarnation < known.incarnation) return []
   const untilMs = nowMs + grantedMs(grantor.settings)
-  grantor.nodes.set(nodeId, { incarnation, untilMs, isSuspect: false, isExpired: false })
+  const registered = Math.max(incarnation, known?.registered ?? 0)
+  grantor.nodes.set(nodeId, { incarnation, registered, untilMs, isSuspect: false, isExpired: false })
   return known?.isExpired === true ? [{ do: 'returned', nodeId, incarnation }] : []
 }
 

@@ -2,8 +2,9 @@
  * The simulator's command line:
  *
  *   npm run sim -- --seed 7 [--scenario NAME] [--trace]     one run again, event by event
- *   npm run sim -- --seeds 500 [--from 1]                   so many runs, over all scenarios
- *   npm run sim -- --hunt 30                                runs for so many minutes, with seeds nobody has tried
+ *   npm run sim -- --seeds 500 [--from 1] [--scenario NAME] so many runs, over all scenarios of one node
+ *   npm run sim -- --cluster --seeds 500                    the same over all scenarios of a cluster
+ *   npm run sim -- [--cluster] --hunt 30                    runs for so many minutes, with seeds nobody has tried
  *   npm run sim -- --sweep 7                                one small run, with a fault at every seventh call of the disk
  *   npm run sim -- --mutants                                planted bugs, each of which must be found
  *
@@ -12,17 +13,17 @@
 import { parseArgs } from 'node:util'
 import { mutants } from './mutant-list.ts'
 import { findMutant } from './mutants.ts'
-import { openEngine } from './node.ts'
-import { scenarios } from './scenarios/index.ts'
-import { type SweepFault, sweepFaults, sweepScenario, sweepSeed } from './scenarios/sweep.ts'
-import { type RunReport, runScenario, type Scenario } from './simulation.ts'
+import { sweepFaults, sweepScenario, sweepSeed } from './scenarios/sweep.ts'
+import type { RunReport } from './simulation.ts'
 import { startWatchdog } from './watchdog.ts'
 import type { Counts } from './world.ts'
+import { type Job, jobNamed, nodeJob, worlds } from './worlds.ts'
 
 const { values } = parseArgs({
   options: {
     seed: { type: 'string' },
     scenario: { type: 'string' },
+    cluster: { type: 'boolean', default: false },
     trace: { type: 'boolean', default: false },
     seeds: { type: 'string' },
     from: { type: 'string' },
@@ -51,40 +52,42 @@ function main(): number | Promise<number> {
 
 function printHelp(): number {
   console.log(
-    'npm run sim -- --seed N [--scenario NAME] [--trace] | --seeds COUNT [--from N] | --hunt MINUTES | --sweep STEP | --mutants\n',
+    'npm run sim -- --seed N [--scenario NAME] [--trace] | [--cluster] --seeds COUNT [--from N] | [--cluster] --hunt MINUTES | --sweep STEP | --mutants',
   )
-  for (const { name, title } of scenarios) console.log(`${name.padEnd(14)} ${title}`)
+  for (const [world, { scenarios }] of Object.entries(worlds)) {
+    console.log(`\nscenarios of a ${world}:`)
+    for (const { name, title } of scenarios) console.log(`  ${name.padEnd(32)} ${title}`)
+  }
   return 0
 }
 
 async function repeat(seed: number): Promise<number> {
-  const scenario = values.scenario === undefined ? scenarioOf(seed) : named(values.scenario)
-  const trace = values.trace ? { onTrace: (line: string) => console.log(line) } : {}
   watchdog.begin(seed)
-  const report = await runScenario({ seed, scenario, openWith: openEngine, ...trace })
+  const report = await jobOf(seed).run(values.trace ? line => console.log(line) : undefined)
   printRun(report)
   printCounts(report.counts)
   return report.anomalies.length > 0 ? 1 : 0
 }
 
-type Job = readonly [seed: number, scenario: Scenario]
+function jobOf(seed: number): Job {
+  if (values.scenario !== undefined) return jobNamed(seed, values.scenario)
+  return worlds[values.cluster ? 'cluster' : 'node'].job(seed)
+}
 
 function* runs(): Generator<Job> {
   const untilMs = values.hunt === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(values.hunt) * 60_000
   const first = Number(values.from ?? (values.hunt === undefined ? 1 : Date.now() % 1_000_000_000))
   const count = values.hunt === undefined ? Number(values.seeds ?? 100) : Number.POSITIVE_INFINITY
-  for (let seed = first; seed < first + count && Date.now() < untilMs; seed++) {
-    yield [seed, values.scenario === undefined ? scenarioOf(seed) : named(values.scenario)]
-  }
+  for (let seed = first; seed < first + count && Date.now() < untilMs; seed++) yield jobOf(seed)
 }
 
 /** Faults at every `step`-th operation of a run, as many as a run without a fault has. */
 async function* sweep(step: number): AsyncGenerator<Job> {
-  const whole = await runScenario({ seed: sweepSeed, scenario: sweepScenario('kill', 0), openWith: openEngine })
+  const whole = await nodeJob(sweepSeed, sweepScenario('kill', 0)).run()
   const operations = whole.counts.get('operations') ?? 0
   console.log(`a sweep over ${operations} operations, every ${step}`)
   for (const fault of sweepFaults) {
-    for (let at = 1; at <= operations; at += step) yield [sweepSeed, sweepScenario(fault, at)]
+    for (let at = 1; at <= operations; at += step) yield nodeJob(sweepSeed, sweepScenario(fault, at))
   }
 }
 
@@ -92,9 +95,9 @@ async function search(jobs: Iterable<Job> | AsyncIterable<Job>): Promise<number>
   const startedMs = Date.now()
   const counts: Counts = new Map()
   const sum = { runs: 0, bad: 0, events: 0, virtualMs: 0 }
-  for await (const [seed, scenario] of jobs) {
-    watchdog.begin(seed)
-    const report = await runScenario({ seed, scenario, openWith: openEngine })
+  for await (const job of jobs) {
+    watchdog.begin(job.seed)
+    const report = await job.run()
     sum.runs += 1
     sum.events += report.events
     sum.virtualMs += report.virtualMs
@@ -122,22 +125,6 @@ async function plant(): Promise<number> {
     console.log(`${mutant.name.padEnd(54)} ${mutant.scenario.padEnd(14)} ${what.split('\n')[0]?.slice(0, 140)}`)
   }
   return missed > 0 ? 1 : 0
-}
-
-/** Half of all runs mix everything; the others look closer at one thing. */
-function scenarioOf(seed: number): Scenario {
-  const special = scenarios[1 + (Math.floor(seed / 2) % (scenarios.length - 1))]
-  return (seed % 2 === 0 ? special : undefined) ?? (scenarios[0] as Scenario)
-}
-
-function named(name: string): Scenario {
-  const [kind, fault, at] = name.split(':')
-  if (kind === 'sweep') return sweepScenario(fault as SweepFault, Number(at))
-  const scenario = scenarios.find(other => other.name === name)
-  if (scenario === undefined) {
-    throw new Error(`no scenario is called ${name}; there are ${scenarios.map(other => other.name).join(', ')}`)
-  }
-  return scenario
 }
 
 function printRun(report: RunReport): void {

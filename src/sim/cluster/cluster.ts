@@ -2,10 +2,10 @@
  * A whole simulated cluster: machines, the network between them, their clients, and a witness. A scenario is a story told with
  * its methods: crash, restart, cut, stall, wipe; `run` lets time pass, `until` waits for something to be true.
  */
-import type { NodeId, Offset, TopicId } from '../../base/ids.ts'
+import type { NodeId, Offset, SegmentId, TopicId } from '../../base/ids.ts'
 import { invariant } from '../../base/invariant.ts'
 import { Prng } from '../../base/prng.ts'
-import { readLimit } from '../../chain/core.ts'
+import { highWatermark, type ReadLimit, readLimit, roleOf } from '../../chain/core.ts'
 import type { ChainEffect, NewBatch } from '../../chain/events.ts'
 import { type Partition, type PartitionId, partitionKey, type Segment } from '../../chain/segment.ts'
 import type { ClientDoor, ProduceAnswer, ProduceRequest, ReadAnswer, ReadRecord } from './client-door.ts'
@@ -135,8 +135,12 @@ export class Cluster {
     this.onStart(host.nodeId)
     this.trace(host, () => `starts as incarnation ${node.incarnation}`)
     this.#tickLater(node)
+  }
+
+  /** A handshake is with a boot that the cluster knows. */
+  #connect(node: SimNode): void {
     for (const other of this.live) {
-      if (other === node) continue
+      if (other === node || other.chain === null) continue
       this.#notice(() => other.gainPeer(node.peer), other)
       this.#notice(() => node.gainPeer(other.peer), node)
     }
@@ -155,7 +159,12 @@ export class Cluster {
     for (const [token, waiting] of this.#waiting) if (waiting.node === node) this.#waiting.delete(token)
     for (const other of this.live) {
       // A silent end is noticed by nobody: then timeouts and leases must do.
-      if (this.prng.chance(0.8)) this.#notice(() => other.losePeer(host.nodeId), other)
+      if (this.prng.chance(0.2)) continue
+      const lose = () => {
+        // A connection that stands again is not lost any more.
+        if (host.node === null || host.node.chain === null) other.losePeer(host.nodeId)
+      }
+      this.#notice(lose, other)
     }
   }
 
@@ -237,7 +246,7 @@ export class Cluster {
     const { leader } = this
     const open = this.openSegment(index)
     const node = this.host(open.writer).node
-    const next = leader?.placementAway(this.partitionId(index), open.writer) ?? null
+    const next = leader?.placementAway(this.partitionId(index)) ?? null
     if (node === null || next === null) return false
     node.feed({ type: 'placement', partition: this.partitionId(index), reason: 'rotation', next })
     return true
@@ -269,6 +278,7 @@ export class Cluster {
         this.timeline.after(0, node, () => this.crash(node.host.nodeId))
         this.timeline.after(this.prng.between(100, 2000), null, () => this.startNode(node.host.nodeId))
       },
+      onRegistered: node => this.#connect(node),
       trace: (host, line) => this.trace(host, line),
     }
   }
@@ -412,31 +422,37 @@ export class Cluster {
   #read(node: SimNode, index: number, from: number, recordsMax: number): ReadAnswer {
     this.counts.read += 1
     if (node.chain === null) return { ok: false, error: 'NOT_LEADER_OR_FOLLOWER' }
-    const partition = node.metadata.partition(this.partitionId(index))
+    const id = this.partitionId(index)
+    const partition = node.metadata.partition(id)
     if (partition === null) return { ok: false, error: 'UNKNOWN_TOPIC_OR_PARTITION' }
-    const limit = readLimit(node.chain, this.partitionId(index), from as Offset)
-    if (!limit.ok) return { ok: false, error: limit.error }
-    const segment = partition.chain.find(({ id }) => id === limit.segment)
-    const records: ReadRecord[] = []
-    for (const batch of node.host.disk.written.read(limit.segment, from as Offset, 1 << 20)) {
-      const { serials } = batch.payload as Payload
-      for (let i = 0; i < serials.length; i++) {
-        const offset = batch.base + i
-        if (offset < from || offset >= limit.end || records.length >= recordsMax) continue
-        records.push({ offset, serial: serials[i] as number, leaderEpoch: segment?.leaderEpoch ?? -1 })
-      }
-      if (batch.end >= limit.end || records.length >= recordsMax) break
-    }
+    const limit = readLimit(node.chain, id, from as Offset)
+    if (limit.kind === 'unknown') return { ok: false, error: 'UNKNOWN_TOPIC_OR_PARTITION' }
+    if (limit.kind === 'gone') return { ok: false, error: 'OFFSET_OUT_OF_RANGE' }
     const last = partition.chain.at(-1)
+    const holder = limit.kind === 'elsewhere' ? this.#holder(limit.holders) : node
+    if (holder === null) return { ok: false, error: 'OFFSET_NOT_AVAILABLE' }
+    const records =
+      limit.kind === 'wait' ? [] : readRecords(partition, id, holder, limit.segment, from, recordsMax, limit)
+    const shown = node.show(
+      index,
+      Math.max(highWatermark(node.chain, id), highWatermark(holder.chain ?? node.chain, id)),
+    )
+    // Whoever is asked now may know less than who was asked before.
+    if (records.length === 0 && from < shown) return { ok: false, error: 'OFFSET_NOT_AVAILABLE' }
     return {
       ok: true,
       records,
-      highWatermark: limit.highWatermark,
+      highWatermark: shown,
       logStart: partition.logStartOffset,
       leaderEpoch: partition.leaderEpoch,
-      isWriter:
-        last?.state === 'open' && last.writer === node.host.nodeId && last.writerIncarnation === node.incarnation,
+      isWriter: last?.state === 'open' && roleOf(node.chain, id) === 'writer',
     }
+  }
+
+  /** Who is asked for what a node does not hold itself: any node takes any request. */
+  #holder(holders: readonly NodeId[]): SimNode | null {
+    const nodes = holders.flatMap(nodeId => this.host(nodeId).node ?? [])
+    return nodes.length === 0 ? null : this.prng.pick(nodes)
   }
 
   #advanceStart(index: number, offset: number, onAnswer: (isDone: boolean) => void): void {
@@ -444,7 +460,13 @@ export class Cluster {
     const record = node?.metadata.partition(this.partitionId(index))
     if (node === undefined || node === null || record === null || record === undefined) return
     const { topicId } = this
-    const command = { do: 'advanceStart', topicId, partition: index, version: record.version, offset } as const
+    const command = {
+      do: 'advanceStart',
+      topicId,
+      partition: index,
+      version: record.version,
+      offset: offset as Offset,
+    } as const
     node.propose(command, outcome => {
       if (outcome !== null) onAnswer(outcome.ok)
     })
@@ -458,6 +480,33 @@ function batchOf(request: ProduceRequest): NewBatch {
   const payload: Payload = { serials }
   const bytes = 61 + 20 * serials.length
   return { records: serials.length, bytes, crc, maxTimestamp: 0, producerId, producerEpoch, baseSequence, payload }
+}
+
+function readRecords(
+  partition: Partition,
+  partitionId: PartitionId,
+  holder: SimNode,
+  id: SegmentId,
+  from: number,
+  recordsMax: number,
+  limit: ReadLimit,
+): ReadRecord[] {
+  // What another node gives is what that node may give.
+  const own =
+    limit.kind === 'here' || holder.chain === null ? limit : readLimit(holder.chain, partitionId, from as Offset)
+  const records: ReadRecord[] = []
+  if (own.kind !== 'here') return records
+  const leaderEpoch = partition.chain.find(segment => segment.id === id)?.leaderEpoch ?? -1
+  for (const batch of holder.host.disk.written.read(id, from as Offset, 1 << 20)) {
+    const { serials } = batch.payload as Payload
+    for (let i = 0; i < serials.length; i++) {
+      const offset = batch.base + i
+      if (offset < from || offset >= own.end || records.length >= recordsMax) continue
+      records.push({ offset, serial: serials[i] as number, leaderEpoch })
+    }
+    if (batch.end >= own.end || records.length >= recordsMax) break
+  }
+  return records
 }
 
 function textOf(message: PeerMessage): string {

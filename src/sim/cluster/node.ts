@@ -19,10 +19,9 @@ import {
   grantorStep,
   type Holder,
   holderStep,
-  isLive,
 } from '../../cluster/liveness.ts'
 import { Metadata } from '../../cluster/metadata.ts'
-import { placeNext } from '../../cluster/placement.ts'
+import { placeNext, placeTopic } from '../../cluster/placement.ts'
 import { decodeMetadata, encodeMetadata } from '../../cluster/snapshot.ts'
 import { createRaft, membershipOf, type Raft, step as stepRaft } from '../../raft/core.ts'
 import type { Effect as RaftEffect, RaftEvent, Write } from '../../raft/events.ts'
@@ -41,6 +40,12 @@ interface Pending {
   deadlineMs: number
 }
 
+export interface TopicWanted {
+  readonly partitions: number
+  readonly replicas: number
+  readonly minInsync: number
+}
+
 /** The world as one life of a node needs it. */
 export interface NodeWorld {
   readonly tuning: ClusterTuning
@@ -49,6 +54,8 @@ export interface NodeWorld {
   readonly nodeIds: readonly NodeId[]
   send(from: Host, to: NodeId, message: PeerMessage): void
   answer(node: SimNode, token: number, result: Extract<ChainEffect, { do: 'answer' }>['result']): void
+  /** The cluster knows this boot: the others may connect. */
+  onRegistered(node: SimNode): void
   /** The node stops by its own decision. */
   stop(node: SimNode, why: string): void
   trace(host: Host, line: () => string): void
@@ -68,7 +75,8 @@ export class SimNode implements DiskUser {
   chain: Chain | null = null
   readonly #world: NodeWorld
   readonly #prng: Prng
-  readonly #identity: Identity
+  /** What the disk knew when this life began, and what it has tried since. */
+  #identity: Identity
   readonly #holder: Holder
   readonly #grantor: Grantor
   #controller: Controller
@@ -81,6 +89,7 @@ export class SimNode implements DiskUser {
   readonly #origins = new Map<TopicId, NodeId>()
   readonly #chainRequests = new Map<number, TopicId>()
   readonly #lost = new Set<NodeId>()
+  readonly #shown = new Map<number, number>()
   #isWorking = false
   #leader: NodeId | null = null
   #isLeader = false
@@ -145,10 +154,10 @@ export class SimNode implements DiskUser {
   }
 
   /** Where a partition's next segment would go if its writer were to change. */
-  placementAway(partition: PartitionId, writer: NodeId): Placement | null {
+  placementAway(partition: PartitionId): Placement | null {
     const { metadata } = this
-    const isOther = (nodeId: NodeId) => this.#believesLive(nodeId)
-    return placeNext({ metadata, partition, isLive: isOther, avoid: [], reason: 'rotation', writer })
+    const isLive = (nodeId: NodeId) => this.#believesLive(nodeId)
+    return placeNext({ metadata, partition, isLive, avoid: [], reason: 'rotation' })
   }
 
   get appliedIndex(): number {
@@ -257,9 +266,16 @@ export class SimNode implements DiskUser {
   }
 
   /** Makes the topic that the clients use: an order of the scenario's, carried out by the leader. */
-  createTopic(topicId: TopicId, wanted: { partitions: number; replicas: number; minInsync: number }): void {
+  createTopic(topicId: TopicId, wanted: TopicWanted): void {
     const command = topicCommand(this.metadata, topicId, wanted, nodeId => this.#believesLive(nodeId))
     if (command !== null) this.propose(command, () => {})
+  }
+
+  /** The highest watermark that clients were ever shown here: a node that reads through others must not go back either. */
+  show(partition: number, highWatermark: number): number {
+    const shown = Math.max(highWatermark, this.#shown.get(partition) ?? 0)
+    this.#shown.set(partition, shown)
+    return shown
   }
 
   // ── the cores, one event after the other
@@ -391,7 +407,6 @@ export class SimNode implements DiskUser {
         return
       }
       const outcome = this.metadata.apply(decoded.command, decoded.requestId)
-      this.#world.witness.onCommand(this, entry.index, decoded.command, outcome)
       this.#settle(decoded.requestId, outcome)
       const origin = this.#origins.get(decoded.requestId)
       if (origin !== undefined) {
@@ -519,8 +534,9 @@ export class SimNode implements DiskUser {
   #register(): void {
     const { confirmed, attempted } = this.#identity
     const { nodeId, diskId } = this.member
-    if (this.#guess > this.incarnation && confirmed === 0 && attempted === 0) {
+    if (this.#guess > this.incarnation && confirmed === 0) {
       // Another disk under this node's id: the cluster knows higher numbers.
+      this.#identity = { ...this.#identity, attempted: this.incarnation }
       this.incarnation = this.#guess
       this.host.disk.write({ kind: 'identity', identity: { ...this.#identity, attempted: this.incarnation } })
       return
@@ -548,6 +564,7 @@ export class SimNode implements DiskUser {
     const restored = this.host.disk.written.restored(this.host.standing)
     this.chain = createChain({ self: this.peer, settings: this.#world.tuning.chain, restored })
     this.#world.witness.onChainStart(this, restored)
+    this.#world.onRegistered(this)
     for (const partition of this.metadata.allPartitions()) {
       this.#feedChain({ type: 'metadata', partition, record: this.metadata.partition(partition) })
     }
@@ -604,7 +621,7 @@ export class SimNode implements DiskUser {
   /** A node that came back with another disk takes the place of its former self among the voters, a step at a time. */
   #repairMembership(nowMs: number): void {
     this.#membershipMs = nowMs + membershipPauseMs
-    const change = nextMembershipChange(this.membership, this.metadata, nodeId => isLive(this.#grantor, nodeId))
+    const change = nextMembershipChange(this.membership, this.metadata)
     if (change !== null) this.#feedRaft({ type: 'changeMembership', token: ++this.#token, change })
   }
 
@@ -617,19 +634,29 @@ export class SimNode implements DiskUser {
 const pendingMax = 1000
 
 /** The next step towards having every registered node, with the disk that it has now, among the voters. */
-function nextMembershipChange(
-  membership: Membership,
-  metadata: Metadata,
-  isLiveNode: (nodeId: NodeId) => boolean,
-): MembershipChange | null {
+function nextMembershipChange(membership: Membership, metadata: Metadata): MembershipChange | null {
   for (const { nodeId, diskId } of membership) {
     const node = metadata.nodes.get(nodeId)
     if (node !== undefined && node.diskId !== diskId) return { kind: 'remove', member: { nodeId, diskId } }
   }
-  for (const [nodeId, { diskId }] of metadata.nodes) {
+  for (const [nodeId, { diskId, isUp }] of metadata.nodes) {
     const seat = membership.find(other => other.nodeId === nodeId)
-    if (!isLiveNode(nodeId) || seat?.role === 'voter') continue
+    // One that is not a member does not know the leader, and so has no lease yet: to be registered is enough.
+    if (!isUp || seat?.role === 'voter') continue
     return { kind: seat === undefined ? 'addLearner' : 'promote', member: { nodeId, diskId } }
   }
   return null
+}
+
+function topicCommand(
+  metadata: Metadata,
+  topicId: TopicId,
+  wanted: TopicWanted,
+  isLive: (nodeId: NodeId) => boolean,
+): Command | null {
+  const { partitions, replicas, minInsync } = wanted
+  const replication = { replicas, minInsync, flush: 'sync', uncleanSeal: false } as const
+  const placements = placeTopic({ metadata, isLive }, { topicId, partitions, replication })
+  if (placements.length < partitions) return null
+  return { do: 'createTopic', topicId, name: 'orders', partitions, configs: [], nowMs: 0, replication, placements }
 }

@@ -7,10 +7,10 @@ import { type ClientOptions, type Clients, startClients } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import type { DiskSettings } from './disk.ts'
 import { drawConditions } from './draw.ts'
-import { History } from './history.ts'
+import { History, type HistoryEvent } from './history.ts'
 import { Nemesis, type Troubles } from './nemesis.ts'
 import type { NetworkSettings } from './network.ts'
-import { judge } from './oracle.ts'
+import { Oracle } from './oracle.ts'
 import type { ClusterTuning } from './tuning.ts'
 import type { Anomaly } from './witness.ts'
 
@@ -41,7 +41,7 @@ export interface ClusterReport {
   readonly hash: string
   readonly events: number
   readonly virtualMs: number
-  readonly counts: ReadonlyMap<string, number>
+  readonly counts: Map<string, number>
 }
 
 /** After the end of all faults, so long until the cluster must be whole and writable again. */
@@ -52,10 +52,12 @@ const readLimitMs = 60_000
 export class ClusterRun {
   readonly cluster: Cluster
   readonly history: History
+  readonly oracle: Oracle
   readonly clients: Clients
   readonly nemesis: Nemesis
   readonly conditions: Conditions
   readonly prng: Prng
+  #told = 0
 
   constructor(seed: number, scenario: ClusterScenario, onTrace?: (line: string) => void) {
     this.prng = new Prng(seed)
@@ -71,9 +73,29 @@ export class ClusterRun {
     })
     this.nemesis = new Nemesis(this.cluster, conditions.troubles)
     this.cluster.start()
-    this.history = new History()
+    const { replicas } = conditions.tuning
+    this.oracle = new Oracle({ copiesMin: replicas, tellsWriterLosses: true })
+    this.history = new History(event => this.#hear(event))
     this.cluster.onStart = node => this.history.note({ type: 'restarted', atMs: this.cluster.nowMs, node })
+    this.cluster.witness.onDropped = ({ index: partition, from, to, leaderEpoch: belowLeaderEpoch }) => {
+      const atMs = this.cluster.nowMs
+      this.history.note({ type: 'destroyed', atMs, partition, from, to, belowLeaderEpoch, what: 'writer only' })
+    }
     this.clients = startClients(this.cluster.door, this.history, conditions.clients)
+  }
+
+  #hear(event: HistoryEvent): void {
+    this.oracle.take(event)
+    this.#tell()
+  }
+
+  /** What the oracle found goes where the run looks for what broke it. */
+  #tell(): void {
+    const { anomalies } = this.oracle
+    for (; this.#told < anomalies.length; this.#told++) {
+      const { kind, text } = anomalies[this.#told] as Anomaly
+      this.cluster.witness.report(kind, text)
+    }
   }
 
   /** Random faults for a while. */
@@ -136,7 +158,8 @@ export class ClusterRun {
       cluster.witness.report('unreadable', `the last reads do not end`)
     }
     if (cluster.isBroken) return
-    for (const { kind, text } of judge(this.history)) cluster.witness.report(kind, text)
+    this.oracle.finish()
+    this.#tell()
   }
 }
 

@@ -7,8 +7,7 @@ import type { LogIndex, NodeId, Offset, SegmentId, Term } from '../../base/ids.t
 import type { ChainEffect, ChainEvent, ChainRecord, RestoredSegment } from '../../chain/events.ts'
 import type { Batch } from '../../chain/messages.ts'
 import { type Partition, type PartitionId, type PartitionKey, partitionKey, type Segment } from '../../chain/segment.ts'
-import type { Command, Outcome } from '../../cluster/commands.ts'
-import { decodeCommand } from '../../cluster/commands.ts'
+import { decodeCommand, type ReadCommand } from '../../cluster/commands.ts'
 import { Metadata } from '../../cluster/metadata.ts'
 import type { Role } from '../../raft/events.ts'
 import { entryTypes, type RaftEntry } from '../../raft/storage.ts'
@@ -58,6 +57,8 @@ export class Witness {
     tailCopies: 0,
     replacedInPlace: 0,
   }
+  /** Hears of records that may be gone: only their writer had vouched for them. */
+  onDropped: (dropped: { index: number; from: Offset; to: Offset; leaderEpoch: number }) => void = () => {}
   /** The metadata after every committed command, as the log says it. */
   reference = new Metadata()
   referenceIndex = 0
@@ -72,6 +73,8 @@ export class Witness {
   /** By partition: the end of what was acknowledged to a producer with acks=all. */
   readonly #acked = new Map<PartitionKey, Offset>()
   readonly #shown = new Map<PartitionKey, Offset>()
+  /** By partition: how far any disk ever had it. Behind a seal, that is what only the writer vouched for. */
+  readonly #written = new Map<PartitionKey, Offset>()
   readonly #versions = new Map<PartitionKey, number>()
 
   constructor(hosts: readonly Host[], nowMs: () => number, trace: (line: () => string) => void) {
@@ -110,8 +113,6 @@ export class Witness {
     }
   }
 
-  onCommand(_node: SimNode, _index: LogIndex, _command: Command, _outcome: Outcome): void {}
-
   onRestore(node: SimNode): void {
     this.reached.snapshotsInstalled += 1
     if (node.appliedIndex > this.referenceIndex) {
@@ -126,7 +127,7 @@ export class Witness {
     if ('unknownType' in decoded) return
     const { command } = decoded
     const before = new Map<PartitionKey, Partition>()
-    const touchedBefore = 'partition' in command || 'segment' in command ? this.#current(command) : null
+    const touchedBefore = this.#current(command)
     if (touchedBefore !== null) before.set(partitionKey(touchedBefore.id), touchedBefore.record)
     const outcome = this.reference.apply(command, decoded.requestId)
     this.#trace(() => `#${entry.index} ${describe(command)} → ${outcome.ok ? `done ${outcome.value}` : outcome.error}`)
@@ -136,17 +137,16 @@ export class Witness {
     }
   }
 
-  #current(command: Command): { id: PartitionId; record: Partition } | null {
-    const ref = command as unknown as { topicId?: PartitionId['topicId']; partition?: unknown }
-    if (ref.topicId === undefined || typeof ref.partition !== 'number') return null
-    const id = { topicId: ref.topicId, index: ref.partition }
+  #current(command: ReadCommand): { id: PartitionId; record: Partition } | null {
+    if (!('topicId' in command && 'partition' in command)) return null
+    const id = { topicId: command.topicId, index: command.partition }
     const record = this.reference.partition(id)
     return record === null ? null : { id, record }
   }
 
   // ── chains, as the metadata has them
 
-  #checkPartition(id: PartitionId, before: Partition | null, after: Partition, command: Command): void {
+  #checkPartition(id: PartitionId, before: Partition | null, after: Partition, command: ReadCommand): void {
     const key = partitionKey(id)
     const version = this.#versions.get(key) ?? -1
     if (after.version <= version) this.report('I12 MetaCAS', `${key}: version ${version} becomes ${after.version}`)
@@ -164,6 +164,7 @@ export class Witness {
     if (open.writer !== wasOpen.writer) this.reached.writerChanges += 1
     if (command.do === 'completeRecovery') this.reached.recoveries += 1
     if (after.chain.every(segment => segment.id !== wasOpen.id)) this.reached.replacedInPlace += 1
+    this.#noteDropped(id, open, after)
     // The record of a segment replaced in place is gone: it ended where it began.
     if (open.base < (this.#shown.get(key) ?? 0)) {
       this.report(
@@ -174,6 +175,13 @@ export class Witness {
     if (open.base < (this.#acked.get(key) ?? 0)) {
       this.report('I4 NoLoss', `${key}: acknowledged up to ${this.#acked.get(key)}, the seal is at ${open.base}`)
     }
+  }
+
+  /** Acknowledged with acks=1, perhaps, and cut off: by a recovery, or by a hand-over. */
+  #noteDropped(id: PartitionId, open: Segment, { leaderEpoch }: Partition): void {
+    const written = this.#written.get(partitionKey(id)) ?? (0 as Offset)
+    if (written <= open.base) return
+    this.onDropped({ index: id.index, from: open.base, to: written, leaderEpoch })
   }
 
   #checkChain(key: PartitionKey, { chain }: Partition): void {
@@ -196,7 +204,7 @@ export class Witness {
     }
   }
 
-  #checkSegment(key: PartitionKey, before: Segment | null, after: Segment, command: Command): void {
+  #checkSegment(key: PartitionKey, before: Segment | null, after: Segment, command: ReadCommand): void {
     if (before === null) return
     if (before.end !== null) {
       const isSame = after.end === before.end && after.base === before.base && after.checksum === before.checksum
@@ -207,7 +215,7 @@ export class Witness {
     if (after.end !== null) this.#checkSeal(key, after)
   }
 
-  #checkRepair(key: PartitionKey, before: Segment, after: Segment, command: Command): void {
+  #checkRepair(key: PartitionKey, before: Segment, after: Segment, command: ReadCommand): void {
     if (command.do === 'addReplica') this.reached.repairs += 1
     if (after.state === 'deleting') return
     const held = (segment: Segment) => (segment.complete ?? []).filter(id => this.#holds(id, segment)).length
@@ -326,7 +334,9 @@ export class Witness {
 
   onDurable(node: SimNode, records: readonly DiskRecord[]): void {
     for (const record of records) {
-      if (record.kind !== 'chain' || record.record.kind !== 'fence') continue
+      if (record.kind !== 'chain') continue
+      if (record.record.kind === 'batch') this.#noteWritten(node, record.record)
+      if (record.record.kind !== 'fence') continue
       const key = `${node.member.diskId}/${record.record.segment}`
       const known = this.#fences.get(key) ?? 0
       if (record.record.epoch < known) {
@@ -334,6 +344,13 @@ export class Witness {
       }
       this.#fences.set(key, record.record.epoch)
     }
+  }
+
+  #noteWritten(node: SimNode, { segment, batch }: Extract<ChainRecord, { kind: 'batch' }>): void {
+    const image = node.host.disk.durable.segments.get(segment)
+    if (image === undefined) return
+    const key = partitionKey(image.partition)
+    if (batch.end > (this.#written.get(key) ?? 0)) this.#written.set(key, batch.end)
   }
 
   // ── helpers
@@ -357,7 +374,7 @@ export class Witness {
   }
 }
 
-function describe(command: Command): string {
+function describe(command: ReadCommand): string {
   return JSON.stringify(command, (_, value) =>
     typeof value === 'string' && value.length === 32 ? value.slice(0, 6) : value,
   )

@@ -1,0 +1,5 @@
+/** The stories that can be asked for by name; the first mixes everything. */
+import type { ClusterScenario } from '../run.ts'
+import { storm } from './storm.ts'
+
+export const clusterScenarios: readonly ClusterScenario[] = [storm]
