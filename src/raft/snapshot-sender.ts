@@ -16,9 +16,12 @@ export function startTransfer(turn: Turn, progress: Progress): void {
 }
 
 /** An answered heartbeat of a later round than the chunk, and still no ack: one of the two was lost. */
-export function resendChunk(turn: Turn, progress: Progress, answeredRound: number): void {
+export function resendChunk(turn: Turn, progress: Progress, answeredRound: number) {
   const transfer = progress.transfer!
   if (answeredRound <= transfer.sentInRound) return
+  // Nothing of it has arrived, perhaps for a long time: then rather the newest.
+  if (transfer.position === 0 && transfer.snapshot.index < turn.raft.snapshot!.index)
+    return startTransfer(turn, progress)
   transfer.isResent = true
   sendChunk(turn.raft, turn, progress)
 }
