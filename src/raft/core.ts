@@ -1,10 +1,10 @@
 /**
- * The Raft core: `step(raft, event)` advances one member by one event and says what is to be done. No clock, no I/O, no chance:
- * those are the driver's, and `events.ts` says how it deals with what comes out.
+ * The Raft core: `step(raft, event)` advances one member by one event and says what is to be done. No clock, no I/O, no
+ * chance: those are the driver's, and `events.ts` says how it deals with what comes out.
  *
- * Where to read on: `election.ts` (who leads), `replication.ts` and `follower.ts` (the two ends of the log), `progress.ts` (what a
- * leader knows of a follower), `reads.ts`, `membership.ts`, `snapshot-sender.ts` and `snapshot-receiver.ts`, `turn.ts` (what must
- * be durable before what).
+ * Where to read on: `election.ts` (who leads), `replication.ts` and `follower.ts` (the two ends of the log),
+ * `progress.ts` (what a leader knows of a follower), `reads.ts`, `membership.ts`, `snapshot-sender.ts` and
+ * `snapshot-receiver.ts`, `turn.ts` (what must be durable before what).
  */
 import type { LogIndex, Term } from '../base/ids.ts'
 import { invariant, unreachable } from '../base/invariant.ts'
@@ -157,7 +157,9 @@ function tickLeader(turn: Turn) {
   if (++raft.leading.heartbeatElapsed >= raft.settings.heartbeatTicks) startRound(turn)
 }
 
-/** Whether a majority was heard since the last check. A leader without one may have been replaced, and must not go on. */
+/**
+ * Whether a majority was heard since the last check. A leader without one may have been replaced, and must not go on.
+ */
 function isQuorumActive(raft: Raft): boolean {
   const { followers } = raft.leading
   const isActive = (nodeId: Member['nodeId']) => nodeId === raft.self.nodeId || followers.get(nodeId)?.isActive === true

@@ -1,6 +1,7 @@
 /**
- * Members that applied the same entries must have the same state. The leader sends the checksum of a state with its heartbeats;
- * a follower compares when it has applied as much. A difference means a fault of the program or of memory: the follower stops.
+ * Members that applied the same entries must have the same state. The leader sends the checksum of a state with its
+ * heartbeats; a follower compares when it has applied as much. A difference means a fault of the program or of memory:
+ * the follower stops.
  */
 import type { LogIndex } from '../base/ids.ts'
 import { invariant } from '../base/invariant.ts'

@@ -1,8 +1,9 @@
 /**
- * How a member comes to lead: the timer runs out, others say that they would vote for it, the term is raised, they do vote.
+ * How a member comes to lead: the timer runs out, others say that they would vote for it, the term is raised, they do
+ * vote.
  *
- * Nobody is disturbed by one who cannot win: a pre-vote changes nothing at anyone, and those who hear a leader do not even
- * answer. So a member that was cut off, or removed, cannot depose a leader that the others hear.
+ * Nobody is disturbed by one who cannot win: a pre-vote changes nothing at anyone, and those who hear a leader do not
+ * even answer. So a member that was cut off, or removed, cannot depose a leader that the others hear.
  */
 import type { Term } from '../base/ids.ts'
 import { invariant } from '../base/invariant.ts'
@@ -19,9 +20,9 @@ import { send, sendAfterTerm, type Turn } from './turn.ts'
 const nothing = Buffer.alloc(0)
 
 /**
- * Only voters campaign: a new node, a learner and a removed member wait to be told. One whose removal may not be committed yet is
- * still needed: its log may be the only one with that entry, so that nobody else can win, and then it must bring the others
- * to it. It does not count itself.
+ * Only voters campaign: a new node, a learner and a removed member wait to be told. One whose removal may not be
+ * committed yet is still needed: its log may be the only one with that entry, so that nobody else can win, and then it
+ * must bring the others to it. It does not count itself.
  */
 export function mayCampaign(raft: Raft): boolean {
   const { index, membership } = raft.memberships.at(-1)!
@@ -97,7 +98,10 @@ export function onVote(turn: Turn, message: Vote): void {
   sendAfterTerm(turn, { type: 'voteReply', from: raft.self, to: message.from, term: raft.term, isGranted })
 }
 
-/** One vote per term, for one node with one disk. Whether this member is a voter is the candidate's to judge: it may know more. */
+/**
+ * One vote per term, for one node with one disk. Whether this member is a voter is the candidate's to judge: it may
+ * know more.
+ */
 function isVoteFreeFor(raft: Raft, candidate: Member): boolean {
   if (raft.votedFor === null) return raft.leader === null
   return raft.votedFor === candidate.nodeId && raft.votedDisk === candidate.diskId
@@ -129,7 +133,10 @@ function countVotes(turn: Turn): void {
   if (outcome === 'lost') becomeFollower(turn, turn.raft.term, null)
 }
 
-/** The no-op that begins the term brings the older entries with it: only an entry of its own term tells a leader what is committed. */
+/**
+ * The no-op that begins the term brings the older entries with it: only an entry of its own term tells a leader what is
+ * committed.
+ */
 function becomeLeader(turn: Turn): void {
   const { raft } = turn
   const { leading, log } = raft

@@ -1,16 +1,18 @@
 /**
- * The door of the Raft core: what may happen to it (`RaftEvent`) and what it wants done (`Effect`). `step(raft, event)` turns
- * one into the others; nothing else goes in or out.
+ * The door of the Raft core: what may happen to it (`RaftEvent`) and what it wants done (`Effect`). `step(raft, event)`
+ * turns one into the others; nothing else goes in or out.
  *
  * The driver's part of the contract:
  *
  * - Effects are performed in the order in which they are given, also across steps.
- * - `persist` and `saveSnapshot` are numbered by `write`, 1, 2, 3 …, and become durable in that order. When one is durable the
- *   driver feeds `persisted` with its number; that may cover several at once, may come late, and never comes after a crash.
- * - A `send` with `after` is held back until that write is durable; one without goes out at once. Messages may be lost, doubled
- *   and overtake each other.
- * - A tick is given per tick of the clock in which the node ran. A node that stalled gives no ticks for the time it missed:
- *   else it would count its own stall as the silence of the others, and a leader would depose itself or take all leases away.
+ * - `persist` and `saveSnapshot` are numbered by `write`, 1, 2, 3 …, and become durable in that order. When one is
+ *   durable the driver feeds `persisted` with its number; that may cover several at once, may come late, and never
+ *   comes after a crash.
+ * - A `send` with `after` is held back until that write is durable; one without goes out at once. Messages may be
+ *   lost, doubled and overtake each other.
+ * - A tick is given per tick of the clock in which the node ran. A node that stalled gives no ticks for the time it
+ *   missed: else it would count its own stall as the silence of the others, and a leader would depose itself or take
+ *   all leases away.
  * - After a crash a new core is made of what is durable (`RaftOptions`). Any prefix of the writes is a sound state.
  */
 import type { LogIndex, NodeId, Term } from '../base/ids.ts'
@@ -66,27 +68,34 @@ export interface RaftOptions {
     readonly entries: readonly RaftEntry[]
   }
   /**
-   * Holds where neither the snapshot nor the log names members. Every first voter of a new cluster starts with the same one; a
-   * node that is to be added to a cluster starts with an empty one, and never campaigns before it hears of itself.
+   * Holds where neither the snapshot nor the log names members. Every first voter of a new cluster starts with the same
+   * one; a node that is to be added to a cluster starts with an empty one, and never campaigns before it hears of
+   * itself.
    */
   readonly initialMembership: Membership
 }
 
 export type RaftEvent =
-  /** A tick of the clock. `electionTicks` is a fresh draw, used if the election timer is next reset before another tick. */
+  /**
+   * A tick of the clock. `electionTicks` is a fresh draw, used if the election timer is next reset before another tick.
+   */
   | { readonly type: 'tick'; readonly electionTicks: number }
   | { readonly type: 'message'; readonly message: Message }
   /** All writes up to this one are durable. */
   | { readonly type: 'persisted'; readonly write: Write }
   /**
-   * The state machine has applied everything up to `index`. `checksum` is that of its state right after `index`, null where none
-   * was taken; to be compared, members must take it at the same indexes: at each, or at each multiple of some number.
+   * The state machine has applied everything up to `index`. `checksum` is that of its state right after `index`, null
+   * where none was taken; to be compared, members must take it at the same indexes: at each, or at each multiple of
+   * some number.
    */
   | { readonly type: 'applied'; readonly index: LogIndex; readonly checksum: number | null }
   | { readonly type: 'propose'; readonly token: Token; readonly data: Buffer }
   | { readonly type: 'changeMembership'; readonly token: Token; readonly change: MembershipChange }
   | { readonly type: 'read'; readonly token: Token }
-  /** The leader is asked to hand over to a voter. Proposals are refused until that is done, or given up after an election timeout. */
+  /**
+   * The leader is asked to hand over to a voter. Proposals are refused until that is done, or given up after an
+   * election timeout.
+   */
   | { readonly type: 'transfer'; readonly to: NodeId }
   /** Do not wait for the timer: for the only voter, and for tests. */
   | { readonly type: 'campaign' }
@@ -116,8 +125,8 @@ export type RefusalReason =
 
 export type Effect =
   /**
-   * Written in this order: the hard state, then the entries. A write whose first entry is at or below the last index replaces
-   * all from there on (`truncateFrom`, which is that entry's index; null where nothing is cut off).
+   * Written in this order: the hard state, then the entries. A write whose first entry is at or below the last index
+   * replaces all from there on (`truncateFrom`, which is that entry's index; null where nothing is cut off).
    */
   | {
       readonly do: 'persist'
@@ -127,8 +136,9 @@ export type Effect =
       readonly entries: readonly RaftEntry[]
     }
   /**
-   * `replacesLog`: it came from the leader, and no durable entry counts any more, be it below or above. Otherwise it was taken
-   * here, and entries above it stay. `hardState` is the one that holds at this write, so that one file can stand for all before it.
+   * `replacesLog`: it came from the leader, and no durable entry counts any more, be it below or above. Otherwise it
+   * was taken here, and entries above it stay. `hardState` is the one that holds at this write, so that one file can
+   * stand for all before it.
    */
   | {
       readonly do: 'saveSnapshot'
@@ -140,14 +150,18 @@ export type Effect =
   | { readonly do: 'send'; readonly message: Message; readonly after: Write | null }
   /** Committed and durable here; each index once and in order, no-ops and changes of members among them. */
   | { readonly do: 'apply'; readonly entries: readonly RaftEntry[] }
-  /** The state machine becomes what the snapshot says, which is durable here; the next entry to apply is the one behind it. */
+  /**
+   * The state machine becomes what the snapshot says, which is durable here; the next entry to apply is the one behind
+   * it.
+   */
   | { readonly do: 'restore'; readonly snapshot: Snapshot }
   /** The proposal or change is in the leader's log. It is committed when `apply` brings that index with that term. */
   | { readonly do: 'accepted'; readonly token: Token; readonly index: LogIndex; readonly term: Term }
   | { readonly do: 'refused'; readonly token: Token; readonly reason: RefusalReason; readonly leader: Member | null }
   /**
-   * An accepted proposal will not be seen in `apply` here: its entry was replaced, or a snapshot came over it. It may yet be
-   * committed, or have been: the outcome is unknown. Proposing again is safe only because the state machine knows request ids.
+   * An accepted proposal will not be seen in `apply` here: its entry was replaced, or a snapshot came over it. It may
+   * yet be committed, or have been: the outcome is unknown. Proposing again is safe only because the state machine
+   * knows request ids.
    */
   | { readonly do: 'dropped'; readonly token: Token }
   /** A linearizable read may be answered from a state that has applied `index`. */

@@ -1,6 +1,6 @@
 /**
- * The follower's side of the log: it takes what its leader has, cuts off what its leader does not have, and acknowledges what is
- * on its disk.
+ * The follower's side of the log: it takes what its leader has, cuts off what its leader does not have, and
+ * acknowledges what is on its disk.
  */
 import type { LogIndex } from '../base/ids.ts'
 import { onLeadersChecksum } from './divergence.ts'
@@ -14,10 +14,11 @@ import { entryTypes, type RaftEntry } from './storage.ts'
 import { appendEntry, sendAfterLog, sendAfterTerm, type Turn, truncateLog } from './turn.ts'
 
 /**
- * A message of one who leads. False when it leads no more: then it is told the newer term, also so that a member whose term has
- * run ahead, and whom nobody answers while they hear this leader, is taken back in.
+ * A message of one who leads. False when it leads no more: then it is told the newer term, also so that a member whose
+ * term has run ahead, and whom nobody answers while they hear this leader, is taken back in.
  *
- * Who sent it need not be a member known here: a new learner knows nobody, and a log that lags does not name the newest ones.
+ * Who sent it need not be a member known here: a new learner knows nobody, and a log that lags does not name the newest
+ * ones.
  */
 export function followsLeader(turn: Turn, message: Append | Heartbeat | SnapshotChunk | TimeoutNow): boolean {
   const { raft } = turn
@@ -46,7 +47,9 @@ export function onAppend(turn: Turn, message: Append) {
   acknowledge(turn, message, last)
 }
 
-/** The first of them is not in the log; whatever the log has in its place, and behind that, the leader does not have. */
+/**
+ * The first of them is not in the log; whatever the log has in its place, and behind that, the leader does not have.
+ */
 function takeEntries(turn: Turn, entries: readonly RaftEntry[]): void {
   const { raft } = turn
   const from = entries[0]!.index

@@ -125,7 +125,8 @@ describe('what is durable', () => {
             }
             finishWrites(log, done)
           } else {
-            // Entries 1 and 2 stay. The same terms come back often, so that an entry cut off and put back looks the same.
+            // Entries 1 and 2 stay. The same terms come back often, so that an entry cut off and put back looks the
+            // same.
             const from = Math.max(3, lastIndex(log) + 1 - step.cut)
             if (from <= lastIndex(log)) truncate(log, index(from))
             const entries: RaftEntry[] = []

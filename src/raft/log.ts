@@ -4,8 +4,8 @@
  *     beforeIndex       durable        lastIndex
  *          │ first … ────── │ ── being written ── │
  *
- * Entries up to `beforeIndex` have made way for the snapshot. Whatever is not durable may be gone after a crash, so it is
- * neither applied nor acknowledged, not even to this member itself when it leads.
+ * Entries up to `beforeIndex` have made way for the snapshot. Whatever is not durable may be gone after a crash, so it
+ * is neither applied nor acknowledged, not even to this member itself when it leads.
  */
 import type { LogIndex, Term } from '../base/ids.ts'
 import { invariant } from '../base/invariant.ts'
@@ -97,9 +97,9 @@ export function entriesBetween(log: Log, after: LogIndex, through: LogIndex): Ra
 }
 
 /**
- * Cuts off everything from `from` on, which the leader does not have. Writes that are still under way prove no more than what
- * is left: one that becomes durable after the cut may hold an entry of the same index and term that has been cut off and come
- * back since, and that the disk loses with the next write.
+ * Cuts off everything from `from` on, which the leader does not have. Writes that are still under way prove no more
+ * than what is left: one that becomes durable after the cut may hold an entry of the same index and term that has been
+ * cut off and come back since, and that the disk loses with the next write.
  */
 export function truncate(log: Log, from: LogIndex): void {
   invariant(from > log.beforeIndex, 'what a snapshot stands for is never cut off')
@@ -138,7 +138,10 @@ export function compact(log: Log, index: LogIndex): void {
   log.beforeTerm = term
 }
 
-/** The log becomes what a snapshot from the leader stands for, and nothing behind it. None of it is durable before that write. */
+/**
+ * The log becomes what a snapshot from the leader stands for, and nothing behind it. None of it is durable before that
+ * write.
+ */
 export function replace(log: Log, index: LogIndex, term: Term): void {
   log.entries.length = 0
   log.writing.length = 0
@@ -148,8 +151,9 @@ export function replace(log: Log, index: LogIndex, term: Term): void {
 }
 
 /**
- * The last place at or below `index` where this log can agree with one that has an entry of `term` there: terms never fall along
- * a log, so entries of higher terms cannot agree. Lets a leader pass over a whole term of disagreement at once.
+ * The last place at or below `index` where this log can agree with one that has an entry of `term` there: terms never
+ * fall along a log, so entries of higher terms cannot agree. Lets a leader pass over a whole term of disagreement at
+ * once.
  */
 export function lastPossibleMatch(log: Log, index: LogIndex, term: Term): LogIndex {
   let at = Math.min(index, lastIndex(log))

@@ -1,9 +1,10 @@
 /**
- * Who belongs to the group, and how that changes: one member at a time, so that any majority of the old members and any of the
- * new ones share a voter. A change holds from when it is in the log, committed or not, and is undone with its entry.
+ * Who belongs to the group, and how that changes: one member at a time, so that any majority of the old members and any
+ * of the new ones share a voter. A change holds from when it is in the log, committed or not, and is undone with its
+ * entry.
  *
- * A member is a node with a disk. A node that lost its disk has forgotten its votes and its acks, so with another disk it is
- * another member: a stranger until it is added.
+ * A member is a node with a disk. A node that lost its disk has forgotten its votes and its acks, so with another disk
+ * it is another member: a stranger until it is added.
  */
 import type { DiskId, NodeId } from '../base/ids.ts'
 import { decodeRecord, encodeRecord, onDisk } from '../wire/on-disk.ts'
@@ -49,8 +50,8 @@ export function majorityOf(membership: Membership): number {
 }
 
 /**
- * The largest number that a majority of the voters has reached, 0 without voters: what is committed, from what each has; which
- * round is confirmed, from what each has answered.
+ * The largest number that a majority of the voters has reached, 0 without voters: what is committed, from what each
+ * has; which round is confirmed, from what each has answered.
  */
 export function reachedByMajority(membership: Membership, reachedBy: (voter: Seat) => number): number {
   const reached: number[] = []

@@ -1,6 +1,6 @@
 /**
- * What a message must be before the core looks at it: numbers that count something, entries that follow each other, members that
- * can be read. Whoever sends anything else is ignored; no message makes the core throw.
+ * What a message must be before the core looks at it: numbers that count something, entries that follow each other,
+ * members that can be read. Whoever sends anything else is ignored; no message makes the core throw.
  */
 import { decodeMembership, isOrdered, type Member, type Membership } from './membership.ts'
 import type { Append, Message, SnapshotChunk } from './messages.ts'

@@ -1,6 +1,6 @@
 /**
- * What members of a Raft group say to each other. A union says which fields a kind of message has, and no more. Cluster and
- * incarnation are settled by the peers' handshake, before a message reaches the core.
+ * What members of a Raft group say to each other. A union says which fields a kind of message has, and no more. Cluster
+ * and incarnation are settled by the peers' handshake, before a message reaches the core.
  */
 import type { LogIndex, Term } from '../base/ids.ts'
 import type { Member, Membership } from './membership.ts'
@@ -68,7 +68,9 @@ export interface AppendReject extends Envelope {
   readonly hintTerm: Term
 }
 
-/** I lead. Never carries a commit beyond what the follower has acknowledged, as there is no previous entry to compare. */
+/**
+ * I lead. Never carries a commit beyond what the follower has acknowledged, as there is no previous entry to compare.
+ */
 export interface Heartbeat extends Envelope {
   readonly type: 'heartbeat'
   readonly commit: LogIndex
@@ -82,7 +84,10 @@ export interface HeartbeatAck extends Envelope {
   readonly round: number
 }
 
-/** A piece of the snapshot at `index`. The pieces come in order; one that is not the next is answered with the wanted position. */
+/**
+ * A piece of the snapshot at `index`. The pieces come in order; one that is not the next is answered with the wanted
+ * position.
+ */
 export interface SnapshotChunk extends Envelope {
   readonly type: 'snapshotChunk'
   readonly index: LogIndex
@@ -96,7 +101,9 @@ export interface SnapshotChunk extends Envelope {
   readonly data: Buffer
 }
 
-/** The follower has the snapshot at `index` up to `position`. When it is installed and durable an `appendAck` says so. */
+/**
+ * The follower has the snapshot at `index` up to `position`. When it is installed and durable an `appendAck` says so.
+ */
 export interface SnapshotAck extends Envelope {
   readonly type: 'snapshotAck'
   readonly index: LogIndex

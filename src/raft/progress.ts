@@ -10,11 +10,12 @@
  *
  * Always: match < next, and match never goes back, as it is durable at the follower.
  *
- * - probe: where the logs part is not known. `next` is a guess; one append at a time, until an ack or a heartbeat's ack.
- * - replicate: the logs agree up to `next - 1`, unless appends were lost. `next` runs ahead of the acks; what is between is
- *   `inflight`, bounded by messages and bytes.
- * - snapshot: the entry before `next` is compacted away. Nothing is appended; chunks go one at a time, each on the ack of the
- *   one before. `transfer` is not null exactly in this state.
+ * - probe: where the logs part is not known. `next` is a guess; one append at a time, until an ack or a heartbeat's
+ *   ack.
+ * - replicate: the logs agree up to `next - 1`, unless appends were lost. `next` runs ahead of the acks; what is
+ *   between is `inflight`, bounded by messages and bytes.
+ * - snapshot: the entry before `next` is compacted away. Nothing is appended; chunks go one at a time, each on the
+ *   ack of the one before. `transfer` is not null exactly in this state.
  */
 import type { LogIndex } from '../base/ids.ts'
 import { invariant } from '../base/invariant.ts'
@@ -30,7 +31,10 @@ export interface Progress {
   next: LogIndex
   /** The highest commit it was told of. */
   toldCommit: LogIndex
-  /** probe: an append is under way, and nothing more is sent until it is answered or a heartbeat says the follower is there. */
+  /**
+   * probe: an append is under way, and nothing more is sent until it is answered or a heartbeat says the follower is
+   * there.
+   */
   isProbeSent: boolean
   /** replicate: the last index and the bytes of each append that is not acknowledged, oldest first. Empty otherwise. */
   readonly inflight: Inflight[]
@@ -48,11 +52,16 @@ interface Inflight {
 }
 
 export interface Transfer {
-  /** Stays the same through one transfer even when the leader takes newer ones, else a slow follower would never finish. */
+  /**
+   * Stays the same through one transfer even when the leader takes newer ones, else a slow follower would never finish.
+   */
   readonly snapshot: Snapshot
   /** The follower has everything before this. */
   position: number
-  /** The chunk at `position` was sent in this round; an ack of a later round without one of the chunk means that it was lost. */
+  /**
+   * The chunk at `position` was sent in this round; an ack of a later round without one of the chunk means that it was
+   * lost.
+   */
   sentInRound: number
   /** The chunk was sent again, so the follower may have restarted, and asks for an earlier one. */
   isResent: boolean
@@ -139,8 +148,9 @@ export function acknowledged(progress: Progress, index: LogIndex): boolean {
 }
 
 /**
- * The follower does not have the entry before an append; `agreed` is the last place where it may still agree. False when the
- * reject is an old one: of an append before what has been acknowledged since, or of another probe than the last.
+ * The follower does not have the entry before an append; `agreed` is the last place where it may still agree. False
+ * when the reject is an old one: of an append before what has been acknowledged since, or of another probe than the
+ * last.
  */
 export function rejected(progress: Progress, previous: LogIndex, agreed: LogIndex): boolean {
   if (previous <= progress.match) return false
@@ -159,7 +169,10 @@ export function heartbeatAnswered(progress: Progress): void {
   progress.isProbeSent = false
 }
 
-/** The connection broke: what is under way is taken for lost. A snapshot goes on from where it is when chunks are asked again. */
+/**
+ * The connection broke: what is under way is taken for lost. A snapshot goes on from where it is when chunks are asked
+ * again.
+ */
 export function disconnected(progress: Progress): void {
   if (progress.state === 'replicate') becomeProbe(progress)
 }

@@ -1,7 +1,7 @@
 /**
- * Heartbeats in rounds, and the reads that wait for them. A quorum that answers a round begun after a read arrived says that
- * nobody else led when it arrived; and an entry of the leader's own term says that it knows what was committed before.
- * No clock is asked.
+ * Heartbeats in rounds, and the reads that wait for them. A quorum that answers a round begun after a read arrived says
+ * that nobody else led when it arrived; and an entry of the leader's own term says that it knows what was committed
+ * before. No clock is asked.
  */
 import type { LogIndex } from '../base/ids.ts'
 import { newestChecksum } from './divergence.ts'
@@ -20,8 +20,8 @@ export function onRead(turn: Turn, token: Token) {
 }
 
 /**
- * Reads that a round can be begun for get one: the next, or the one after it where one is under way, since that began before
- * the read. One round for all that come meanwhile.
+ * Reads that a round can be begun for get one: the next, or the one after it where one is under way, since that began
+ * before the read. One round for all that come meanwhile.
  */
 export function admitReads(turn: Turn): void {
   const { raft } = turn

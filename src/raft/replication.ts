@@ -1,6 +1,6 @@
 /**
- * The leader's side of the log: entries go out to every follower in parallel with the leader's own write, acks come back, and
- * what a majority has on its disks is committed.
+ * The leader's side of the log: entries go out to every follower in parallel with the leader's own write, acks come
+ * back, and what a majority has on its disks is committed.
  */
 import type { LogIndex } from '../base/ids.ts'
 import type { Token } from './events.ts'
@@ -34,7 +34,10 @@ export function onPropose(turn: Turn, token: Token, data: Buffer) {
   broadcastAppends(turn)
 }
 
-/** One change at a time, each from a leader that knows what is committed, so that two majorities that decide always share a voter. */
+/**
+ * One change at a time, each from a leader that knows what is committed, so that two majorities that decide always
+ * share a voter.
+ */
 export function onChangeMembership(turn: Turn, token: Token, change: MembershipChange) {
   const { raft } = turn
   if (raft.role !== 'leader') return refuse(turn, token, 'notLeader')
@@ -104,10 +107,14 @@ function sendNews(turn: Turn, progress: Progress): void {
   if (!sendAppends(turn, progress)) sendEmptyAppend(turn, progress)
 }
 
-/** An append without entries: tells the commit, and asks whether the follower has what was sent. Takes no room in the window. */
+/**
+ * An append without entries: tells the commit, and asks whether the follower has what was sent. Takes no room in the
+ * window.
+ */
 function sendEmptyAppend(turn: Turn, progress: Progress): void {
   if (progress.state === 'snapshot' || (progress.state === 'probe' && progress.isProbeSent)) return
-  // The window may be full of appends that were lost, and that are compacted away by now: then there is nothing to ask about.
+  // The window may be full of appends that were lost, and that are compacted away by now: then there is nothing to ask
+  // about.
   if (progress.next <= turn.raft.log.beforeIndex) startTransfer(turn, progress)
   else sendAppend(turn, progress, [])
 }
@@ -141,9 +148,9 @@ export function onHeartbeatAck(turn: Turn, progress: Progress, { round }: Heartb
 }
 
 /**
- * Commits what a majority of the voters has on its disks, this member's own disk among them. Only an entry of the leader's own
- * term is committed by counting: an older one could be on a majority and still be replaced by a leader that lacks it. It is
- * committed with the first of the own term behind it.
+ * Commits what a majority of the voters has on its disks, this member's own disk among them. Only an entry of the
+ * leader's own term is committed by counting: an older one could be on a majority and still be replaced by a leader
+ * that lacks it. It is committed with the first of the own term behind it.
  */
 export function advanceCommit(turn: Turn): boolean {
   const { raft } = turn

@@ -43,7 +43,9 @@ export function resetElectionTimer(raft: Raft): void {
   raft.electionTimeout = raft.electionDraw
 }
 
-/** Whether a leader was heard so lately that nobody else should lead. Holds for a leader itself while it has its quorum. */
+/**
+ * Whether a leader was heard so lately that nobody else should lead. Holds for a leader itself while it has its quorum.
+ */
 export function hearsLeader(raft: Raft): boolean {
   return raft.leader !== null && raft.electionElapsed < raft.settings.electionTicks
 }

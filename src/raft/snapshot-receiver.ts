@@ -1,5 +1,6 @@
 /**
- * Snapshots at the one who gets them: chunks of the leader's until they are whole, and those that the own state machine takes.
+ * Snapshots at the one who gets them: chunks of the leader's until they are whole, and those that the own state machine
+ * takes.
  */
 
 import { crc32c } from '../base/crc32c.ts'
@@ -27,7 +28,10 @@ export function onSnapshotChunk(turn: Turn, chunk: SnapshotChunk) {
   acknowledge(turn, chunk, chunk.index)
 }
 
-/** Adds the chunk when it is the next one of the snapshot that is coming in; another snapshot's chunk begins that one anew. */
+/**
+ * Adds the chunk when it is the next one of the snapshot that is coming in; another snapshot's chunk begins that one
+ * anew.
+ */
 function take(raft: Raft, chunk: SnapshotChunk): IncomingSnapshot {
   if (raft.incoming === null || !isSameSnapshot(raft.incoming, chunk)) {
     const { index, indexTerm, membership, bytesTotal, checksum } = chunk
@@ -41,7 +45,10 @@ function take(raft: Raft, chunk: SnapshotChunk): IncomingSnapshot {
   return incoming
 }
 
-/** Goes on across leaders: the same entries applied make the same bytes, and the checksum of the whole is compared in the end. */
+/**
+ * Goes on across leaders: the same entries applied make the same bytes, and the checksum of the whole is compared in
+ * the end.
+ */
 function isSameSnapshot(incoming: IncomingSnapshot, chunk: SnapshotChunk): boolean {
   return (
     incoming.index === chunk.index &&
@@ -70,7 +77,10 @@ function install(turn: Turn, snapshot: Snapshot): void {
   saveSnapshot(turn, snapshot, true)
 }
 
-/** The own state machine's snapshot: the log behind which it stands makes way, but for a few entries for those who lag a little. */
+/**
+ * The own state machine's snapshot: the log behind which it stands makes way, but for a few entries for those who lag a
+ * little.
+ */
 export function onSnapshotTaken(turn: Turn, index: LogIndex, data: Buffer): void {
   const { raft } = turn
   if (index <= (raft.snapshot?.index ?? 0)) return

@@ -1,6 +1,7 @@
 /**
- * A follower that needs entries which are compacted away gets the snapshot, in chunks: each on the ack of the one before. A
- * lost chunk or ack is made good by the next heartbeat that is answered; the follower says where it wants to go on.
+ * A follower that needs entries which are compacted away gets the snapshot, in chunks: each on the ack of the one
+ * before. A lost chunk or ack is made good by the next heartbeat that is answered; the follower says where it wants to
+ * go on.
  */
 import { invariant } from '../base/invariant.ts'
 import type { SnapshotAck } from './messages.ts'
@@ -29,7 +30,8 @@ export function resendChunk(turn: Turn, progress: Progress, answeredRound: numbe
 export function onSnapshotAck(turn: Turn, progress: Progress, { index, position }: SnapshotAck): void {
   const { transfer } = progress
   if (transfer === null || transfer.snapshot.index !== index || position > transfer.snapshot.data.length) return
-  // A follower that restarted has lost its chunks and asks for earlier ones; unasked, that is an old ack that was overtaken.
+  // A follower that restarted has lost its chunks and asks for earlier ones; unasked, that is an old ack that was
+  // overtaken.
   const isNews = position > transfer.position || (position < transfer.position && transfer.isResent)
   if (!isNews) return
   transfer.position = position

@@ -17,8 +17,8 @@ export interface Raft {
   term: Term
   votedFor: NodeId | null
   /**
-   * The disk of the one voted for. Storage knows only the node; after a restart it is null, and then even the same node is not
-   * given the vote again, since it may have another disk.
+   * The disk of the one voted for. Storage knows only the node; after a restart it is null, and then even the same node
+   * is not given the vote again, since it may have another disk.
    */
   votedDisk: DiskId | null
   readonly log: Log
@@ -33,13 +33,19 @@ export interface Raft {
   applied: LogIndex
   /** A leader's snapshot that is not durable yet; until then nothing is applied. */
   restoring: { readonly snapshot: Snapshot; write: Write } | null
-  /** The memberships that the log speaks of, oldest first; the first one is the snapshot's or the initial one. The last one holds. */
+  /**
+   * The memberships that the log speaks of, oldest first; the first one is the snapshot's or the initial one. The last
+   * one holds.
+   */
   readonly memberships: MembershipAt[]
 
   role: Role
   /** Who leads in `term`, where known. */
   leader: Member | null
-  /** Ticks since the election timer was reset: by hearing the leader, by a vote given, by a campaign. A leader counts quorum checks. */
+  /**
+   * Ticks since the election timer was reset: by hearing the leader, by a vote given, by a campaign. A leader counts
+   * quorum checks.
+   */
   electionElapsed: number
   electionTimeout: number
   /** The draw that the last tick brought. */

@@ -1,7 +1,7 @@
 /**
- * What Raft keeps on disk, in the node's journal (docs/formats/raft.md): log entries, and term with vote. The same bytes serve
- * one voter and many. Snapshots are whole files of the state machine's owner; a snapshot, not copying, is what frees the
- * journal of older entries.
+ * What Raft keeps on disk, in the node's journal (docs/formats/raft.md): log entries, and term with vote. The same
+ * bytes serve one voter and many. Snapshots are whole files of the state machine's owner; a snapshot, not copying, is
+ * what frees the journal of older entries.
  */
 import type { LogIndex, NodeId, Term } from '../base/ids.ts'
 import { decodeRecord, encodeRecord, onDisk } from '../wire/on-disk.ts'

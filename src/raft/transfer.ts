@@ -1,6 +1,6 @@
 /**
- * Handing leadership over: proposals stop, the successor catches up and is told to campaign at once. If it does not lead within
- * an election timeout, the old leader goes on.
+ * Handing leadership over: proposals stop, the successor catches up and is told to campaign at once. If it does not
+ * lead within an election timeout, the old leader goes on.
  */
 import type { NodeId } from '../base/ids.ts'
 import { lastIndex } from './log.ts'

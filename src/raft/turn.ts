@@ -1,6 +1,6 @@
 /**
- * One step while it runs: what it wants written and done. Sends say what they promise; which write that is, is settled at the end
- * of the step, when it is known whether the step writes: one write at most, given out before all else.
+ * One step while it runs: what it wants written and done. Sends say what they promise; which write that is, is settled
+ * at the end of the step, when it is known whether the step writes: one write at most, given out before all else.
  */
 import type { LogIndex } from '../base/ids.ts'
 import { invariant } from '../base/invariant.ts'
@@ -122,7 +122,10 @@ function writeHeldFor(raft: Raft, promises: HeldSend['promises']): Write | null 
   return needed > durable ? needed : null
 }
 
-/** Entries are handed out when they are committed and durable here, never before: a crash must not take back what was applied. */
+/**
+ * Entries are handed out when they are committed and durable here, never before: a crash must not take back what was
+ * applied.
+ */
 function takeApplicable(raft: Raft): RaftEntry[] | null {
   if (raft.restoring !== null) return null
   const through = Math.min(raft.commit, raft.log.durable) as LogIndex

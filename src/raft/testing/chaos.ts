@@ -1,7 +1,7 @@
 /**
- * A group of members in a world where everything goes wrong that may: messages are lost, doubled and overtake each other, disks
- * are late, nodes crash with what is not durable, members come and go, a disk is wiped. After each step the promises of Raft are
- * checked; in the end the world heals and the group must work again. One seed is one run.
+ * A group of members in a world where everything goes wrong that may: messages are lost, doubled and overtake each
+ * other, disks are late, nodes crash with what is not durable, members come and go, a disk is wiped. After each step
+ * the promises of Raft are checked; in the end the world heals and the group must work again. One seed is one run.
  */
 import assert from 'node:assert/strict'
 import { crc32c } from '../../base/crc32c.ts'
@@ -306,7 +306,9 @@ class Chaos {
     }
   }
 
-  /** A node comes back with an empty disk: one at a time, and never so many that what was committed is lost with them. */
+  /**
+   * A node comes back with an empty disk: one at a time, and never so many that what was committed is lost with them.
+   */
   #wipe(node: Node): void {
     const votersOf = ({ raft }: Node) => {
       if (raft === null) return 0

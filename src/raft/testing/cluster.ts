@@ -1,6 +1,6 @@
 /**
- * A few members and what is between them, moved by hand: writes wait until the script says that the disk has them, messages
- * until it delivers or drops them. What happens is told line by line.
+ * A few members and what is between them, moved by hand: writes wait until the script says that the disk has them,
+ * messages until it delivers or drops them. What happens is told line by line.
  */
 import { crc32c } from '../../base/crc32c.ts'
 import type { DiskId, LogIndex, NodeId, Term } from '../../base/ids.ts'

@@ -1,7 +1,8 @@
 /**
  * The commands of the scripts, each one small: words in, what happened goes to the cluster's lines.
  *
- * `1->2` names messages from 1 to 2, `->2` all to 2, `1->` all from 1, `*` all; a kind of message behind it narrows that down.
+ * `1->2` names messages from 1 to 2, `->2` all to 2, `1->` all from 1, `*` all; a kind of message behind it narrows
+ * that down.
  */
 import type { DiskId, NodeId } from '../../base/ids.ts'
 import { membershipOf } from '../core.ts'

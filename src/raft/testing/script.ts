@@ -1,14 +1,14 @@
 /**
- * Recorded scripts: a command, a line of dashes, and everything that happened. `REWRITE=1` records what happens now; the diff is
- * then for a person to judge.
+ * Recorded scripts: a command, a line of dashes, and everything that happened. `REWRITE=1` records what happens now;
+ * the diff is then for a person to judge.
  *
  *     # A comment tells the story.
  *     campaign 1
  *     ----
  *     1: send preVote to 2 term=1 last=0/0
  *
- * A command that ends in `silently` is not told, one that ends in `briefly` without its messages and writes; blocks are parted
- * by empty lines.
+ * A command that ends in `silently` is not told, one that ends in `briefly` without its messages and writes; blocks are
+ * parted by empty lines.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { Cluster } from './cluster.ts'
