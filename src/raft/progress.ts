@@ -1,12 +1,10 @@
 /**
  * What a leader knows of one follower, and how fast it may send to it. All transitions between the states are here.
  *
- *                 ack                  the entry before next is compacted
- *      probe ───────────────► replicate ──────────────────────────────────► snapshot
- *        ▲ │                   ▲  │   ▲                                       ▲  │
- *        │ └───────────────────│──│───│───────────────────────────────────────┘  │
- *        └─────────────────────│──┘   └──────────────────────────────────────────┘
- *          reject, connection broken          ack of the snapshot's index or more
+ *     probe      → replicate   an ack: so far the logs agree
+ *     replicate  → probe       a reject, or a broken connection: appends were lost
+ *     any        → snapshot    the entry before `next` is compacted away
+ *     snapshot   → replicate   an ack of the snapshot's index or more
  *
  * Always: match < next, and match never goes back, as it is durable at the follower.
  *
