@@ -36,9 +36,9 @@ import { drain, onPlacement, onProducersReply, onSealOutcome, onWriterFenced, wa
 import { type ChainSettings, defaultChainSettings } from './settings.ts'
 import { isSound } from './soundness.ts'
 import { type Chain, isDue, type LocalSegment, type Turn, type Writer } from './state.ts'
-import { loseReplica, onAck, onGap, onProduce, onUnfit, revive, settle, watchReplicas } from './writer.ts'
+import { loseReplica, onAck, onGap, onProduce, onUnfit, probe, revive, settle, watchReplicas } from './writer.ts'
 
-export { endOf, highWatermark, logEnd, type ReadLimit, type Role, readLimit, roleOf } from './queries.ts'
+export { endOf, highWatermark, logEnd, type ReadLimit, type Role, readLimit, roleOf, strays } from './queries.ts'
 export type { Chain } from './state.ts'
 
 export interface ChainOptions {
@@ -337,7 +337,9 @@ function onReplicaUp(turn: Turn, writer: Writer, { nodeId, diskId }: Peer): void
   const progress = writer.replicas.find(replica => replica.nodeId === nodeId)
   if (progress === undefined || writer.phase === 'stopped') return
   if (progress.diskId !== diskId) loseReplica(turn, writer, progress, 'unfit')
-  else revive(turn, writer, progress)
+  else if (progress.state === 'lost') revive(turn, writer, progress)
+  // Started again, it may not be able to vouch any more.
+  else probe(turn, writer, progress)
 }
 
 /** The commit offset that this node knows as the writer of the partition; null when it is not. */

@@ -5,7 +5,7 @@
 import type { NodeId, Offset, SegmentId } from '../base/ids.ts'
 import { readableEnd } from './replica.ts'
 import { isReplica, type PartitionId, partitionKey, segmentAt, unsealed } from './segment.ts'
-import type { Chain, PartitionState } from './state.ts'
+import type { Chain, LocalSegment, PartitionState } from './state.ts'
 import { highWatermarkOf } from './watermark.ts'
 
 export type ReadLimit =
@@ -54,6 +54,13 @@ export function roleOf(chain: Chain, partition: PartitionId): Role {
   const writer = chain.writers.get(open.id)
   if (writer !== undefined && writer.phase !== 'stopped') return 'writer'
   return open.replicas.some(({ nodeId }) => nodeId === chain.self.nodeId) ? 'replica' : 'none'
+}
+
+/** Copies that the record does not name, and that are kept because nothing proves that they may go. */
+export function strays(chain: Chain): readonly SegmentId[] {
+  const isStray = ({ partition, id }: LocalSegment) =>
+    !recordOf(chain, partition)?.chain.some(segment => segment.id === id)
+  return [...chain.segments.values()].filter(isStray).map(({ id }) => id)
 }
 
 /** LEO: behind the last record that this node has of the partition, committed or not. */

@@ -40,6 +40,10 @@ describe('random walks', () => {
     walks({ nodes: 3, copies: 2, minInsync: 2, steps: 500, wipes: 0 }, count)
   })
 
+  it('three copies that acknowledge before they sync, and one crash', () => {
+    walks({ nodes: 3, copies: 3, minInsync: 2, steps: 500, wipes: 0, isRelaxed: true }, count)
+  })
+
   it('one copy', () => {
     walks({ nodes: 2, copies: 1, minInsync: 1, steps: 400, wipes: 0 }, count)
   })

@@ -8,7 +8,7 @@ import type { ProducerState } from '../log/producers.ts'
 import { producersAtEnd, verifyAndSeal } from './copies.ts'
 import { noteRecovered } from './recoverer.ts'
 import { dropCopy, noteRemovals } from './removal.ts'
-import { noteRepaired } from './repair.ts'
+import { noteRepaired, repairBroken } from './repair.ts'
 import { noteCommit, stateOf } from './replica.ts'
 import { askProducers, beginWriting, type Carried, endWriting, stopWriting } from './roll.ts'
 import { type Partition, type PartitionId, predecessor, type Segment, unsealed } from './segment.ts'
@@ -25,15 +25,18 @@ export function onRecord(turn: Turn, partition: PartitionId, record: Partition |
   if (state.record !== null && record.version <= state.record.version) return
   const shown = highWatermarkOf(turn.chain, state)
   state.record = record
+  state.isGone = false
   const carried = endOldWriter(turn, state, record)
+  const byId = new Map(record.chain.map(segment => [segment.id, segment]))
   for (const id of [...state.copies]) {
     const local = turn.chain.segments.get(id)
-    if (local !== undefined) fitToRecord(turn, local, record)
+    if (local !== undefined) fitToRecord(turn, local, record, byId.get(id))
   }
   if (turn.chain.halted !== null) return
   beginNewWriter(turn, state, record, carried)
   noteRecovered(turn, state, record)
   noteRepaired(turn, state, record)
+  repairBroken(turn, state, record)
   noteRemovals(turn, state, record)
   const highWatermark = highWatermarkOf(turn.chain, state)
   if (highWatermark > shown) turn.effects.push({ do: 'readable', partition, highWatermark })
@@ -49,6 +52,7 @@ function forget(turn: Turn, state: PartitionState): void {
     chain.unpublished.delete(writer.segment)
   }
   state.record = null
+  state.isGone = true
   state.writing = null
   if (state.recovering !== null) chain.recoveries.delete(state.recovering)
   state.recovering = null
@@ -60,10 +64,10 @@ function forget(turn: Turn, state: PartitionState): void {
 
 // ── copies
 
-function fitToRecord(turn: Turn, local: LocalSegment, record: Partition): void {
-  const segment = record.chain.find(({ id }) => id === local.id)
+function fitToRecord(turn: Turn, local: LocalSegment, record: Partition, segment: Segment | undefined): void {
   if (segment === undefined) {
     if (isReplacedEmpty(local, record)) dropCopy(turn, local)
+    else if (record.nextEpoch >= Math.max(local.epoch, local.fenceEpoch)) quarantine(turn, local)
     return
   }
   if (segment.state === 'deleting') {
@@ -74,6 +78,13 @@ function fitToRecord(turn: Turn, local: LocalSegment, record: Partition): void {
   if (segment.end !== null) sealLocal(turn, local, segment)
   const isRecent = record.chain.at(-1) === segment || record.chain.at(-2) === segment
   if (!isRecent) forgetProducers(local)
+}
+
+/** Kept as it is: it is over, but nothing says why. */
+function quarantine({ chain }: Turn, local: LocalSegment): void {
+  local.isClosed = true
+  chain.behind.delete(local.id)
+  forgetProducers(local)
 }
 
 /**

@@ -4,13 +4,15 @@
  * told to the record. Copies elsewhere are not touched, so a repair never lessens their number.
  */
 
+import type { Offset } from '../base/ids.ts'
 import { truncate, verifyAndSeal } from './copies.ts'
 import type { ChainEvent, ProposalOutcome } from './events.ts'
 import type { ChainMessage } from './messages.ts'
 import { dropCopy } from './removal.ts'
 import { learnProducers, openLocal, segmentRecord, takeBatches } from './replica.ts'
-import { type Partition, partitionKey, type Segment } from './segment.ts'
+import { isReplica, type Partition, partitionKey, type Segment } from './segment.ts'
 import {
+  type Chain,
   isDue,
   type LocalSegment,
   type PartitionState,
@@ -52,63 +54,92 @@ export function onRepair(
 
 /** The record says that this very disk has all of it, and it has. */
 function isRecorded({ chain }: Turn, segment: Segment): boolean {
-  const { nodeId, diskId } = chain.self
-  const isNamed = segment.replicas.some(replica => replica.nodeId === nodeId && replica.diskId === diskId)
   const local = chain.segments.get(segment.id)
   const isHere = local?.isSealDurable === true && local.standing === 'clean'
-  return isNamed && isHere && (segment.complete ?? []).includes(nodeId)
+  return isHere && isCountedOn(chain, segment)
+}
+
+function isCountedOn({ self }: Chain, segment: Segment): boolean {
+  return isReplica(segment, self) && (segment.complete ?? []).includes(self.nodeId)
+}
+
+/**
+ * The record counts on copies that this node finds it has not: damaged, or acknowledged and lost (flush: relaxed). Nobody else can
+ * know, so it repairs them without an order.
+ */
+export function repairBroken(turn: Turn, state: PartitionState, record: Partition): void {
+  const { chain } = turn
+  for (const segment of record.chain) {
+    if (segment.state !== 'sealed' || !isCountedOn(chain, segment) || isHeld(chain, segment)) continue
+    const sources = (segment.complete ?? []).filter(nodeId => nodeId !== chain.self.nodeId)
+    if (sources.length > 0) onRepair(turn, { type: 'repair', partition: state.id, segment: segment.id, sources })
+  }
+}
+
+function isHeld({ segments }: Chain, { id }: Segment): boolean {
+  const local = segments.get(id)
+  return local !== undefined && local.sealedEnd !== null && local.standing === 'clean'
 }
 
 function goOn(turn: Turn, repair: Repair, segment: Segment): void {
-  const local = fitCopy(turn, repair, segment)
-  if (local.isSealDurable && local.standing === 'clean') tell(turn, repair)
-  else if (local.sealedEnd !== null) return
-  else if (local.end < segment.end!) readNext(turn, repair, local)
-  else if (local.durableEnd >= segment.end!) finishCopy(turn, repair, local, segment)
+  const local = usableCopy(turn, segment)
+  if (local === null || local.end < segment.end!) readNext(turn, repair, local?.end ?? segment.base)
+  else if (local.isSealDurable) tell(turn, repair)
+  else if (local.sealedEnd === null && local.durableEnd >= segment.end!) finishCopy(turn, repair, local, segment)
 }
 
-/** A copy that can be gone on with: what is damaged, or too long to be right, is given up first. */
-function fitCopy(turn: Turn, { partition }: Repair, segment: Segment): LocalSegment {
-  const known = turn.chain.segments.get(segment.id)
-  if (known !== undefined && known.standing !== 'damaged') {
-    known.isClosed = true
-    if (known.sealedEnd === null && known.end > segment.end!) truncate(turn, known, segment.end!)
-    return known
-  }
-  if (known !== undefined) dropCopy(turn, known)
-  const local = openLocal(turn, partition, segment.id, segment.base, segment.writeEpoch, null)
+/** What is here and can be gone on with; null: the copy begins anew. */
+function usableCopy(turn: Turn, segment: Segment): LocalSegment | null {
+  const local = turn.chain.segments.get(segment.id)
+  if (local === undefined || local.standing === 'damaged') return null
+  local.isClosed = true
+  if (local.sealedEnd === null && local.end > segment.end!) truncate(turn, local, segment.end!)
+  return local
+}
+
+/** A damaged copy is given up when there is something in its place, not before. */
+function newCopy(
+  turn: Turn,
+  { partition }: Repair,
+  segment: Segment,
+  producers: LocalSegment['producersAtBase'],
+): LocalSegment {
+  const damaged = turn.chain.segments.get(segment.id)
+  if (damaged !== undefined) dropCopy(turn, damaged)
+  const local = openLocal(turn, partition, segment.id, segment.base, segment.writeEpoch, producers)
   local.isClosed = true
   return local
 }
 
-function readNext(turn: Turn, repair: Repair, local: LocalSegment): void {
+function readNext(turn: Turn, repair: Repair, from: Offset): void {
   const { chain } = turn
   const source = repair.sources[repair.source % Math.max(1, repair.sources.length)]
   if (source === undefined || repair.isReading || chain.pacedMs < repair.nextMs) return
   repair.isReading = true
   repair.askedMs = chain.pacedMs
   const bytesMax = chain.settings.appendBytesMax
-  send(turn, source, 'data', { type: 'read', segment: repair.segment, epoch: null, from: local.end, bytesMax })
+  send(turn, source, 'data', { type: 'read', segment: repair.segment, epoch: null, from, bytesMax })
 }
 
 export function onCopyRead(turn: Turn, message: MessageOf<'readReply'>): void {
   const { chain } = turn
   const repair = chain.repairs.get(message.segment)
-  const local = chain.segments.get(message.segment)
   const segment = repair && segmentRecord(chain, repair.partition, message.segment)
-  if (repair === undefined || local === undefined || segment === undefined || message.epoch !== null) return
-  if (local.sealedEnd !== null || message.from !== local.end) return
+  if (repair === undefined || segment === undefined || segment.end === null || message.epoch !== null) return
+  const usable = usableCopy(turn, segment)
+  if (message.from !== (usable?.end ?? segment.base) || message.from >= segment.end) return
   repair.isReading = false
   const batches = message.batches.filter(batch => batch.end <= segment.end!)
-  if (batches.length === 0) {
+  if (batches[0]?.base !== message.from) {
     askAnother(turn, repair)
     return
   }
+  const local = usable ?? newCopy(turn, repair, segment, message.producers)
   learnProducers(turn, local, message.producers)
   takeBatches(turn, local, batches, 'copy')
   const bytes = batches.reduce((sum, batch) => sum + batch.bytes, 0)
   repair.nextMs = chain.pacedMs + Math.floor((bytes * 1000) / chain.settings.repairBytesPerSecond)
-  if (local.end < segment.end!) readNext(turn, repair, local)
+  if (local.end < segment.end) readNext(turn, repair, local.end)
 }
 
 /** At once would be a loop among sources that have nothing. */
@@ -127,10 +158,8 @@ export function onCopied(turn: Turn, local: LocalSegment): void {
 }
 
 function finishCopy(turn: Turn, repair: Repair, local: LocalSegment, segment: Segment): void {
-  if (verifyAndSeal(turn, local, segment)) return
-  // Whoever gave it, or this disk, is wrong: from the start, from another one.
-  askAnother(turn, repair)
-  fitCopy(turn, repair, segment)
+  // If not, whoever gave it, or this disk, is wrong: from the start, from another one.
+  if (!verifyAndSeal(turn, local, segment)) askAnother(turn, repair)
 }
 
 /** The verified copy is durable, and may be counted on. */

@@ -71,6 +71,7 @@ export function stateOf(chain: Chain, partition: PartitionId): PartitionState {
   const state: PartitionState = {
     id: partition,
     record: null,
+    isGone: false,
     copies: new Set(),
     writing: null,
     recovering: null,
@@ -95,7 +96,9 @@ type Absence =
   | { readonly kind: 'unclear' }
 
 function absenceOf(chain: Chain, partition: PartitionId, id: SegmentId, epoch: number): Absence {
-  const record = chain.partitions.get(partitionKey(partition))?.record ?? null
+  const state = chain.partitions.get(partitionKey(partition))
+  if (state?.isGone === true) return { kind: 'over', epoch: epoch + 1 }
+  const record = state?.record ?? null
   const segment = record?.chain.findLast(each => each.id === id)
   if (record !== null && segment === undefined && record.nextEpoch >= epoch)
     return { kind: 'over', epoch: record.nextEpoch + 1 }

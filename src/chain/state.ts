@@ -50,6 +50,8 @@ export interface KnownPeer {
 export interface PartitionState {
   readonly id: PartitionId
   record: Partition | null
+  /** It was deleted; what still comes of it is from before. */
+  isGone: boolean
   /** Segments of which this node has bytes, in the order in which it got to know them. */
   readonly copies: Set<SegmentId>
   /** The segment that this node writes, or wrote last. */

@@ -438,11 +438,16 @@ export function revive(turn: Turn, writer: Writer, progress: Progress): void {
 
 /** Nothing is sent to a lost replica; so that it can show that it is back, it is asked now and then. */
 export function probeLost(turn: Turn, writer: Writer): void {
-  const local = ownCopy(turn.chain, writer)
   for (const progress of writer.replicas) {
-    if (progress.state !== 'lost' || progress.nodeId === turn.chain.self.nodeId) continue
-    send(turn, progress.nodeId, 'data', appendMessage(writer, local, [], progress.hasAnswered))
+    if (progress.state === 'lost' && progress.nodeId !== turn.chain.self.nodeId) probe(turn, writer, progress)
   }
+}
+
+/** Nothing but the commit offset: the answer tells whether the replica is there, and fit. */
+export function probe(turn: Turn, writer: Writer, progress: Progress): void {
+  const message = appendMessage(writer, ownCopy(turn.chain, writer), [], progress.hasAnswered)
+  progress.toldCommit = writer.commit
+  send(turn, progress.nodeId, 'data', message)
 }
 
 export function askPlace(turn: Turn, writer: Writer, reason: SealReason): void {

@@ -19,6 +19,8 @@ export interface WalkOptions {
   readonly minInsync: number
   readonly steps: number
   readonly wipes: number
+  /** flush=relaxed: acknowledged when written, and one crash that may take it. */
+  readonly isRelaxed?: boolean
 }
 
 interface Sent {
@@ -67,7 +69,12 @@ export class Walk {
     const on = this.#some(options.copies)
     this.world.apply({
       do: 'create',
-      config: { replicas: options.copies, minInsync: options.minInsync, flush: 'sync', uncleanSeal: false },
+      config: {
+        replicas: options.copies,
+        minInsync: options.minInsync,
+        flush: options.isRelaxed === true ? 'relaxed' : 'sync',
+        uncleanSeal: false,
+      },
     })
     this.world.apply({ do: 'openFirst', version: 0, next: this.world.placement(on[0]!, on) })
   }
@@ -95,7 +102,7 @@ export class Walk {
     const id = this.#node()
     if (chance < 120) this.#produce(this.#below(10) === 0 ? id : this.#writer())
     else if (chance < 540) this.#deliverOne()
-    else if (chance < 720) world.sync(id, 1 + this.#below(6))
+    else if (chance < 720) this.#sync(id)
     else if (chance < 760) world.decide(id)
     else if (chance < 800) world.outcomes(id, this.#below(4) > 0)
     else if (chance < 860) world.learn(id)
@@ -107,6 +114,11 @@ export class Walk {
     else if (chance < 991) world.feed(id, { type: 'peerDown', nodeId: this.#node() as NodeId })
     else if (chance < 995) world.feed(id, { type: 'peerUp', peer: world.node(this.#other(id)).peer })
     else this.#repair(id)
+  }
+
+  #sync(id: number): void {
+    if (this.#options.isRelaxed === true && this.#below(4) > 0) this.world.flush(id, 1 + this.#below(6))
+    else this.world.sync(id, 1 + this.#below(6))
   }
 
   #writer(): number {
@@ -202,7 +214,7 @@ export class Walk {
     const down = [...world.nodes.values()].find(({ chain }) => chain === null)
     if (down !== undefined) {
       this.#restart(Number(down.peer.nodeId))
-    } else {
+    } else if (this.#options.isRelaxed !== true || !this.reached.has('crashes')) {
       this.#count('crashes')
       world.crash(id)
     }
@@ -212,7 +224,7 @@ export class Walk {
     const isWiped = this.#wipes > 0 && this.#below(3) === 0
     if (isWiped) this.#wipes -= 1
     this.#placesWanted.delete(id)
-    this.world.restart(id, { isWiped, standing: 'clean' })
+    this.world.restart(id, { isWiped, standing: this.#options.isRelaxed === true ? 'dirty' : 'clean' })
   }
 
   #repair(id: number): void {
@@ -274,7 +286,7 @@ export class Walk {
   #heal(): void {
     const { world } = this
     const ids = [...world.nodes.keys()].map(Number)
-    for (const id of ids) if (world.node(id).chain === null) world.restart(id, { isWiped: false, standing: 'clean' })
+    for (const id of ids) if (world.node(id).chain === null) this.#restart(id)
     for (const id of ids)
       for (const other of ids) if (other !== id) world.feed(id, { type: 'peerUp', peer: world.node(other).peer })
     for (let round = 0; round < 40; round++) {

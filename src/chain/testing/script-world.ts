@@ -157,6 +157,18 @@ export class ScriptWorld {
     return true
   }
 
+  /** As a driver does with flush=relaxed: done when written; but fences are synced, and everything before them. */
+  flush(id: number, count: number): void {
+    const node = this.node(id)
+    const { pending } = node.store
+    const written = pending.slice(0, count)
+    const last = written.at(-1)
+    if (node.chain === null || last === undefined) return
+    node.store.sync(written.findLastIndex(({ record }) => record.kind === 'fence') + 1)
+    this.out.push(`${id} <- written ${last.write}`)
+    this.feed(id, { type: 'durable', write: last.write })
+  }
+
   // ── the network
 
   /** Delivers what is on its way now and matches; in order. Gives back how many. */
