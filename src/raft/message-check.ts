@@ -35,8 +35,11 @@ export function isSound(message: Message): boolean {
   }
 }
 
+/** Far more than will ever be counted, and room to count on from there. */
+const countMax = 2 ** 48
+
 function isCount(value: number): boolean {
-  return Number.isSafeInteger(value) && value >= 0
+  return Number.isSafeInteger(value) && value >= 0 && value <= countMax
 }
 
 function isMember({ nodeId, diskId }: Member): boolean {
@@ -47,8 +50,7 @@ function isSoundAppend({ term, previousIndex, previousTerm, entries, commit }: A
   if (!isCount(previousIndex) || !isCount(previousTerm) || !isCount(commit)) return false
   let [index, last]: [number, number] = [previousIndex, previousTerm]
   for (const entry of entries) {
-    if (entry.index !== ++index || !Number.isSafeInteger(entry.term) || entry.term < last || !isReadable(entry))
-      return false
+    if (entry.index !== ++index || !isCount(entry.term) || entry.term < last || !isReadable(entry)) return false
     last = entry.term
   }
   return last <= term
