@@ -9,16 +9,21 @@ export interface Owner {
   readonly isGone: boolean
 }
 
+interface Event {
+  readonly dueMs: number
+  /** In the order of asking, between events that are due at the same time. */
+  readonly tie: number
+  readonly owner: Owner | null
+  readonly run: () => void
+}
+
 export class Timeline {
   #nowMs = 0
   #sequence = 0
   #events = 0
   #hash = 0x811c9dc5
-  // A binary heap in parallel arrays: due times and ties are compared often, and numbers in arrays of their own stay unboxed.
-  readonly #due: number[] = []
-  readonly #tie: number[] = []
-  readonly #run: (() => void)[] = []
-  readonly #owner: (Owner | null)[] = []
+  /** A binary heap, the next event first. */
+  readonly #heap: Event[] = []
 
   get nowMs(): number {
     return this.#nowMs
@@ -39,74 +44,55 @@ export class Timeline {
   }
 
   after(delayMs: number, owner: Owner | null, run: () => void): void {
-    const due = this.#nowMs + Math.max(0, delayMs)
-    const tie = this.#sequence++
-    let at = this.#due.length
-    this.#due.push(due)
-    this.#tie.push(tie)
-    this.#run.push(run)
-    this.#owner.push(owner)
+    const event = { dueMs: this.#nowMs + Math.max(0, delayMs), tie: this.#sequence++, owner, run }
+    const heap = this.#heap
+    let at = heap.length
     while (at > 0) {
       const parent = (at - 1) >> 1
-      if (!this.#isBefore(at, parent)) break
-      this.#swap(at, parent)
+      const above = heap[parent] as Event
+      if (!isBefore(event, above)) break
+      heap[at] = above
       at = parent
     }
+    heap[at] = event
   }
 
   /** Lets the next thing happen; false when there is none before `untilMs`, which it then is. */
   step(untilMs: number): boolean {
-    const due = this.#due[0]
-    if (due === undefined || due > untilMs) {
+    const next = this.#heap[0]
+    if (next === undefined || next.dueMs > untilMs) {
       this.#nowMs = Math.max(this.#nowMs, untilMs)
       return false
     }
-    const run = this.#run[0] as () => void
-    const owner = this.#owner[0] as Owner | null
     this.#removeFirst()
-    this.#nowMs = due
-    if (owner?.isGone === true) return true
+    this.#nowMs = next.dueMs
+    if (next.owner?.isGone === true) return true
     this.#events += 1
-    this.mix(due * 1024)
-    run()
+    this.mix(next.dueMs * 1024)
+    next.run()
     return true
   }
 
+  /** The last one takes the first one's place, and sinks to its own. */
   #removeFirst(): void {
-    const last = this.#due.length - 1
-    this.#swap(0, last)
-    this.#due.pop()
-    this.#tie.pop()
-    this.#run.pop()
-    this.#owner.pop()
+    const heap = this.#heap
+    const event = heap.pop() as Event
+    const { length } = heap
+    if (length === 0) return
     let at = 0
     for (;;) {
-      const left = 2 * at + 1
-      if (left >= last) return
-      const child = left + 1 < last && this.#isBefore(left + 1, left) ? left + 1 : left
-      if (!this.#isBefore(child, at)) return
-      this.#swap(at, child)
+      let child = 2 * at + 1
+      if (child >= length) break
+      if (child + 1 < length && isBefore(heap[child + 1] as Event, heap[child] as Event)) child += 1
+      const below = heap[child] as Event
+      if (!isBefore(below, event)) break
+      heap[at] = below
       at = child
     }
-  }
-
-  #isBefore(a: number, b: number): boolean {
-    const dueA = this.#due[a] as number
-    const dueB = this.#due[b] as number
-    return dueA < dueB || (dueA === dueB && (this.#tie[a] as number) < (this.#tie[b] as number))
-  }
-
-  #swap(a: number, b: number): void {
-    if (a === b) return
-    swapIn(this.#due, a, b)
-    swapIn(this.#tie, a, b)
-    swapIn(this.#run, a, b)
-    swapIn(this.#owner, a, b)
+    heap[at] = event
   }
 }
 
-function swapIn<T>(array: T[], a: number, b: number): void {
-  const kept = array[a] as T
-  array[a] = array[b] as T
-  array[b] = kept
+function isBefore(a: Event, b: Event): boolean {
+  return a.dueMs < b.dueMs || (a.dueMs === b.dueMs && a.tie < b.tie)
 }

@@ -151,11 +151,14 @@ export class Witness {
     const version = this.#versions.get(key) ?? -1
     if (after.version <= version) this.report('I12 MetaCAS', `${key}: version ${version} becomes ${after.version}`)
     this.#versions.set(key, after.version)
-    this.#checkChain(key, after)
-    for (const segment of after.chain) {
-      const earlier = before?.chain.find(other => other.id === segment.id)
+    // Records are immutable and shared by versions: what is the same object was looked at before.
+    const dropped = droppedBefore(before, after)
+    for (const [i, segment] of after.chain.entries()) {
+      const earlier = before?.chain[i + dropped] ?? null
       if (earlier === segment) continue
-      this.#checkSegment(key, earlier ?? null, segment, command)
+      this.#checkLink(key, after.chain[i - 1], segment)
+      this.#checkLink(key, segment, after.chain[i + 1])
+      this.#checkSegment(key, earlier?.id === segment.id ? earlier : null, segment, command)
     }
     const open = after.chain.at(-1)
     const wasOpen = before?.chain.at(-1)
@@ -163,7 +166,7 @@ export class Witness {
     this.reached.rolls += 1
     if (open.writer !== wasOpen.writer) this.reached.writerChanges += 1
     if (command.do === 'completeRecovery') this.reached.recoveries += 1
-    if (after.chain.every(segment => segment.id !== wasOpen.id)) this.reached.replacedInPlace += 1
+    if (after.chain.at(-2)?.id !== wasOpen.id) this.reached.replacedInPlace += 1
     this.#noteDropped(id, open, after)
     // The record of a segment replaced in place is gone: it ended where it began.
     if (open.base < (this.#shown.get(key) ?? 0)) {
@@ -184,24 +187,17 @@ export class Witness {
     this.onDropped({ index: id.index, from: open.base, to: written, leaderEpoch })
   }
 
-  #checkChain(key: PartitionKey, { chain }: Partition): void {
-    for (let i = 0; i < chain.length; i++) {
-      const segment = chain[i] as Segment
-      const next = chain[i + 1]
-      if (next === undefined) break
-      if (segment.end === null)
-        this.report('I2 OneOpen', `${key}: segment ${segment.id} is not sealed and not the last`)
-      if (segment.end !== next.base) {
-        this.report(
-          'I3 Dense',
-          `${key}: segment ${segment.id} ends at ${segment.end}, ${next.id} begins at ${next.base}`,
-        )
-      }
-      if (next.writeEpoch <= Math.max(segment.writeEpoch, segment.recoveryEpoch ?? 0)) {
-        this.report('I2 OneOpen', `${key}: the epoch of segment ${next.id} is not higher than that of ${segment.id}`)
-      }
-      if (next.leaderEpoch < segment.leaderEpoch) this.report('leader epoch', `${key}: it went back at ${next.id}`)
+  /** Two neighbours in a chain. */
+  #checkLink(key: PartitionKey, segment: Segment | undefined, next: Segment | undefined): void {
+    if (segment === undefined || next === undefined) return
+    if (segment.end === null) this.report('I2 OneOpen', `${key}: segment ${segment.id} is not sealed and not the last`)
+    if (segment.end !== next.base) {
+      this.report('I3 Dense', `${key}: segment ${segment.id} ends at ${segment.end}, ${next.id} begins at ${next.base}`)
     }
+    if (next.writeEpoch <= Math.max(segment.writeEpoch, segment.recoveryEpoch ?? 0)) {
+      this.report('I2 OneOpen', `${key}: the epoch of segment ${next.id} is not higher than that of ${segment.id}`)
+    }
+    if (next.leaderEpoch < segment.leaderEpoch) this.report('leader epoch', `${key}: it went back at ${next.id}`)
   }
 
   #checkSegment(key: PartitionKey, before: Segment | null, after: Segment, command: ReadCommand): void {
@@ -378,4 +374,11 @@ function describe(command: ReadCommand): string {
   return JSON.stringify(command, (_, value) =>
     typeof value === 'string' && value.length === 32 ? value.slice(0, 6) : value,
   )
+}
+
+/** How many segments left the head of a chain between two versions of it. */
+function droppedBefore(before: Partition | null, after: Partition): number {
+  const first = after.chain[0]?.id
+  const dropped = before?.chain.findIndex(segment => segment.id === first) ?? 0
+  return Math.max(0, dropped)
 }
