@@ -28,13 +28,15 @@ export interface PendingWrite {
 }
 
 export interface ChainDisk {
-  /** Ordered by segment. */
+  /** What the core was told is durable, ordered by segment. */
   readonly durable: readonly HeldSegment[]
+  /** What survives a crash, where that is less (flush: relaxed): what was written before the latest fence. Null: all of it. */
+  readonly safe: readonly HeldSegment[] | null
   /** In the order of the journal: durable one after another, and lost from some point on in a crash. */
   readonly pending: readonly PendingWrite[]
 }
 
-export const emptyDisk: ChainDisk = { durable: [], pending: [] }
+export const emptyDisk = (isRelaxed: boolean): ChainDisk => ({ durable: [], safe: isRelaxed ? [] : null, pending: [] })
 
 export const endOf = (held: Pick<HeldSegment, 'base' | 'batches'>): Offset => held.batches.at(-1)?.end ?? held.base
 
@@ -46,26 +48,23 @@ export const withWrite = (disk: ChainDisk, pending: PendingWrite): ChainDisk => 
   pending: [...disk.pending, pending],
 })
 
-/** The disk once everything up to `write` is synced. */
-export function syncedTo(disk: ChainDisk, write: number): ChainDisk {
-  return {
-    durable: fold(
-      disk.durable,
-      disk.pending.filter(each => each.write <= write),
-    ),
-    pending: disk.pending.filter(each => each.write > write),
-  }
+/** The disk once everything is written. Fences are synced in any mode, and with them what comes before. */
+export function synced(disk: ChainDisk): ChainDisk {
+  const durable = visibleOf(disk)
+  const isFence = disk.pending.some(({ record }) => record.kind === 'fence')
+  return { durable, safe: disk.safe !== null && isFence ? durable : disk.safe, pending: [] }
 }
 
 /** What the node itself reads: everything written, durable or not. */
 export const visibleOf = (disk: ChainDisk): readonly HeldSegment[] => fold(disk.durable, disk.pending)
 
-/** What a crash leaves. With `isRelaxed`, what was acknowledged may be among what it took. */
-export function crashed(disk: ChainDisk, isRelaxed: boolean): ChainDisk {
-  const durable = disk.durable.map(held =>
-    isRelaxed && held.sealedEnd === null && !held.isDirty ? { ...held, isDirty: true } : held,
+/** What a crash leaves: at least what is safe. Who acknowledges before the sync cannot vouch for it any more. */
+export function crashed(disk: ChainDisk, isLuckless: boolean): ChainDisk {
+  if (disk.safe === null) return { durable: disk.durable, safe: null, pending: [] }
+  const left = (isLuckless ? disk.safe : disk.durable).map(held =>
+    held.sealedEnd === null ? { ...held, isDirty: true } : held,
   )
-  return { durable, pending: [] }
+  return { durable: left, safe: left, pending: [] }
 }
 
 function fold(segments: readonly HeldSegment[], writes: readonly PendingWrite[]): readonly HeldSegment[] {

@@ -115,8 +115,9 @@ function* eventsAt(configuration: ChainConfiguration, node: ChainNode, env: Prom
   }
   yield* newsFor(configuration, node, env)
   yield* ordersFor(configuration, node, env)
-  if (left.crashes > 0) yield { do: 'crash', isWipe: false }
-  if (left.wipes > 0) yield { do: 'crash', isWipe: true }
+  if (left.crashes > 0) yield { do: 'crash', how: 'luckless' }
+  if (left.crashes > 0 && node.disk.safe !== null) yield { do: 'crash', how: 'lucky' }
+  if (left.wipes > 0) yield { do: 'crash', how: 'wiped' }
 }
 
 /** All that is pending at once: a run in which only the first of two writes is synced is one in which the second came later. */

@@ -19,7 +19,7 @@ import {
   type PendingWrite,
   restoredOf,
   storeOf,
-  syncedTo,
+  synced,
   visibleOf,
   withWrite,
 } from './chain-disk.ts'
@@ -103,7 +103,8 @@ type Happening =
   | { readonly do: 'decide'; readonly proposal: number; readonly decision: Decision }
   | { readonly do: 'decideOrphan'; readonly at: number; readonly decision: Decision }
   | { readonly do: 'outcome'; readonly proposal: number; readonly isKnown: boolean }
-  | { readonly do: 'crash'; readonly isWipe: boolean }
+  /** `luckless`: what is not safe is lost. `lucky`: all that the core takes for durable is still there. `wiped`: nothing is. */
+  | { readonly do: 'crash'; readonly how: 'luckless' | 'lucky' | 'wiped' }
   | { readonly do: 'restart'; readonly peer: Peer; readonly record: Partition }
 
 export interface NodeStep {
@@ -122,7 +123,7 @@ interface Turn {
 }
 
 export function createNode(peer: Peer, record: Partition, settings: ChainSettings): ChainNode {
-  const disk = emptyDisk
+  const disk = emptyDisk(record.config.flush === 'relaxed')
   return booted({ settings, peer, chain: null, disk, record: null, proposals: [], orphans: [], lost: [] }, record).node
 }
 
@@ -153,7 +154,7 @@ export function act(node: ChainNode, event: NodeEvent): NodeStep | null {
     case 'outcome':
       return answered(turn, event.proposal, event.isKnown)
     case 'crash':
-      return crash(turn, event.isWipe)
+      return crash(turn, event.how)
     case 'restart':
       return { ...booted({ ...node, peer: event.peer }, event.record), notes: [{ note: 'boot', peer: event.peer }] }
     default:
@@ -187,7 +188,7 @@ function produce(turn: Turn, crc: number): NodeStep | null {
 function sync(turn: Turn): NodeStep | null {
   const { node } = turn
   const { write } = node.disk.pending.at(-1) as PendingWrite
-  turn.node = { ...node, disk: syncedTo(node.disk, write) }
+  turn.node = { ...node, disk: synced(node.disk) }
   return stepped(turn, { type: 'durable', write })
 }
 
@@ -224,19 +225,20 @@ function answered(turn: Turn, proposal: number, isKnown: boolean): NodeStep | nu
 }
 
 /** A crash takes what is not durable. What was sent or proposed before goes its way. */
-function crash({ node }: Turn, isWipe: boolean): NodeStep {
-  const isRelaxed = node.record?.config.flush === 'relaxed'
+function crash({ node }: Turn, how: Extract<Happening, { do: 'crash' }>['how']): NodeStep {
+  const { settings, peer, disk, lost } = node
+  const isWipe = how === 'wiped'
   const undecided = node.proposals.filter(({ outcome }) => outcome === null)
   return {
     node: {
-      settings: node.settings,
-      peer: isWipe ? { ...node.peer, diskId: `${node.peer.diskId}'` as DiskId } : node.peer,
+      settings,
+      peer: isWipe ? { ...peer, diskId: `${peer.diskId}'` as DiskId } : peer,
       chain: null,
-      disk: isWipe ? emptyDisk : crashed(node.disk, isRelaxed),
+      disk: isWipe ? emptyDisk(disk.safe !== null) : crashed(disk, how === 'luckless'),
       record: null,
       proposals: [],
       orphans: [...node.orphans, ...undecided.map(({ command }) => command)],
-      lost: isWipe ? [...node.lost, { diskId: node.peer.diskId, segments: node.disk.durable }] : node.lost,
+      lost: isWipe ? [...lost, { diskId: peer.diskId, segments: disk.durable }] : lost,
     },
     sends: [],
     notes: [{ note: 'spend', of: isWipe ? 'wipes' : 'crashes' }],

@@ -54,7 +54,11 @@ function printEvent(event: NodeEvent): string {
     case 'outcome':
       return `hears ${event.isKnown ? 'the outcome' : 'that nobody knows the outcome'} of proposal ${event.proposal}`
     case 'crash':
-      return event.isWipe ? 'crashes, and its disk is lost' : 'crashes'
+      return {
+        luckless: 'crashes',
+        lucky: 'crashes, with all of its writes kept',
+        wiped: 'crashes, and its disk is lost',
+      }[event.how]
     case 'restart':
       return `starts again as boot ${event.peer.incarnation}`
   }

@@ -11,10 +11,11 @@ export interface Projection {
 
 export function projected(node: ChainNode, projection: Projection): unknown {
   const { chain, disk, proposals, ...rest } = node
-  if (chain === null) return { ...rest, durable: disk.durable, chain }
+  if (chain === null) return { ...rest, durable: disk.durable, safe: disk.safe, chain }
   return {
     ...rest,
     durable: disk.durable,
+    safe: disk.safe,
     pending: disk.pending.map(({ write, record }) => ({ write: write - chain.durableWrite, record })),
     proposals: proposals.map(each => ({ ...each, proposal: each.proposal - chain.nextProposal })),
     chain: projectedChain(chain, projection),
