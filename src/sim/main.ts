@@ -4,6 +4,7 @@
  *   npm run sim -- --seed 7 [--scenario NAME] [--trace]     one run again, event by event
  *   npm run sim -- --seeds 500 [--from 1] [--scenario NAME] so many runs, over all scenarios of one node
  *   npm run sim -- --cluster --seeds 500                    the same over all scenarios of a cluster
+ *   … --within 4 --reach recoveries=300                     ends early after so many minutes; is bad when it did not get that far
  *   npm run sim -- [--cluster] --hunt 30                    runs for so many minutes, with seeds nobody has tried
  *   npm run sim -- --sweep 7                                one small run, with a fault at every seventh call of the disk
  *   npm run sim -- --mutants                                planted bugs, each of which must be found
@@ -27,6 +28,8 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     seeds: { type: 'string' },
     from: { type: 'string' },
+    within: { type: 'string' },
+    reach: { type: 'string', multiple: true, default: [] },
     hunt: { type: 'string' },
     sweep: { type: 'string' },
     mutants: { type: 'boolean', default: false },
@@ -52,7 +55,7 @@ function main(): number | Promise<number> {
 
 function printHelp(): number {
   console.log(
-    'npm run sim -- --seed N [--scenario NAME] [--trace] | [--cluster] --seeds COUNT [--from N] | [--cluster] --hunt MINUTES | --sweep STEP | --mutants',
+    'npm run sim -- --seed N [--scenario NAME] [--trace] | [--cluster] --seeds COUNT [--from N] [--within MINUTES] [--reach NAME=COUNT]… | [--cluster] --hunt MINUTES | --sweep STEP | --mutants',
   )
   for (const [world, { scenarios }] of Object.entries(worlds)) {
     console.log(`\nscenarios of a ${world}:`)
@@ -75,7 +78,7 @@ function jobOf(seed: number): Job {
 }
 
 function* runs(): Generator<Job> {
-  const untilMs = values.hunt === undefined ? Number.POSITIVE_INFINITY : Date.now() + Number(values.hunt) * 60_000
+  const untilMs = Date.now() + Number(values.hunt ?? values.within ?? Number.POSITIVE_INFINITY) * 60_000
   const first = Number(values.from ?? (values.hunt === undefined ? 1 : Date.now() % 1_000_000_000))
   const count = values.hunt === undefined ? Number(values.seeds ?? 100) : Number.POSITIVE_INFINITY
   for (let seed = first; seed < first + count && Date.now() < untilMs; seed++) yield jobOf(seed)
@@ -111,7 +114,17 @@ async function search(jobs: Iterable<Job> | AsyncIterable<Job>): Promise<number>
   const seconds = ((Date.now() - startedMs) / 1000).toFixed(1)
   const virtual = Math.round(sum.virtualMs / 1000)
   console.log(`${sum.runs} runs, ${sum.bad} bad; ${sum.events} events, ${virtual} s of virtual time in ${seconds} s`)
-  return sum.bad > 0 ? 1 : 0
+  return sum.bad > 0 || !isReached(counts) ? 1 : 0
+}
+
+/** Whether the runs got to where bugs would show; a search that goes nowhere finds nothing. */
+function isReached(counts: Counts): boolean {
+  const missed = values.reach.filter(wanted => {
+    const [name = '', count] = wanted.split('=')
+    return (counts.get(name) ?? 0) < Number(count)
+  })
+  for (const wanted of missed) console.log(`NOT REACHED: ${wanted}`)
+  return missed.length === 0
 }
 
 async function plant(): Promise<number> {
