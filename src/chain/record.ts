@@ -8,7 +8,7 @@ import type { ProducerState } from '../log/producers.ts'
 import { producersAtEnd, verifyAndSeal } from './copies.ts'
 import { noteRecovered } from './recoverer.ts'
 import { dropCopy, noteRemovals } from './removal.ts'
-import { noteRepaired, repairBroken } from './repair.ts'
+import { fitRepair } from './repair.ts'
 import { noteCommit, stateOf } from './replica.ts'
 import { askProducers, beginWriting, type Carried, endWriting, stopWriting } from './roll.ts'
 import { type Partition, type PartitionId, predecessor, type Segment, unsealed } from './segment.ts'
@@ -24,19 +24,17 @@ export function onRecord(turn: Turn, partition: PartitionId, record: Partition |
   // Each version comes once and in order; anything else is an echo.
   if (state.record !== null && record.version <= state.record.version) return
   const shown = highWatermarkOf(turn.chain, state)
+  const changed = changedSegments(state, record)
   state.record = record
   state.isGone = false
   const carried = endOldWriter(turn, state, record)
-  const byId = new Map(record.chain.map(segment => [segment.id, segment]))
-  for (const id of [...state.copies]) {
-    const local = turn.chain.segments.get(id)
-    if (local !== undefined) fitToRecord(turn, local, record, byId.get(id))
-  }
+  if (changed === null) fitAll(turn, state, record)
+  else for (const segment of changed) fitOne(turn, record, segment)
+  forgetOldProducers(turn, record)
   if (turn.chain.halted !== null) return
   beginNewWriter(turn, state, record, carried)
   noteRecovered(turn, state, record)
-  noteRepaired(turn, state, record)
-  repairBroken(turn, state, record)
+  for (const segment of changed ?? record.chain) fitRepair(turn, state, segment)
   noteRemovals(turn, state, record)
   const highWatermark = highWatermarkOf(turn.chain, state)
   if (highWatermark > shown) turn.effects.push({ do: 'readable', partition, highWatermark })
@@ -62,22 +60,70 @@ function forget(turn: Turn, state: PartitionState): void {
   }
 }
 
+// ── what has changed
+
+/**
+ * The segments of the record that are not the very ones of the version before, so that a change costs what it changes and not
+ * what the chain is long. Null where that is not all: versions were skipped, segments are gone, or there are copies that the
+ * record did not name.
+ */
+function changedSegments(state: PartitionState, record: Partition): readonly Segment[] | null {
+  const before = state.record
+  if (before === null || record.version !== before.version + 1 || state.hasStrays) return null
+  const changed: Segment[] = []
+  for (let i = 0; i < Math.max(before.chain.length, record.chain.length); i++) {
+    const [old, now] = [before.chain[i], record.chain[i]]
+    if (old !== undefined && old.id !== now?.id) return null
+    if (now !== undefined && now !== old) changed.push(now)
+  }
+  return changed
+}
+
 // ── copies
 
-function fitToRecord(turn: Turn, local: LocalSegment, record: Partition, segment: Segment | undefined): void {
-  if (segment === undefined) {
-    if (isReplacedEmpty(local, record)) dropCopy(turn, local)
-    else if (record.nextEpoch >= Math.max(local.epoch, local.fenceEpoch)) quarantine(turn, local)
-    return
+function fitAll(turn: Turn, state: PartitionState, record: Partition): void {
+  const { segments, repairs } = turn.chain
+  const byId = new Map(record.chain.map(segment => [segment.id, segment]))
+  for (const segment of record.chain) fitOne(turn, record, segment)
+  state.hasStrays = false
+  for (const id of [...state.copies]) {
+    if (byId.has(id)) continue
+    repairs.delete(id)
+    fitStray(turn, state, segments.get(id) as LocalSegment, record)
   }
-  if (segment.state === 'deleting') {
+}
+
+function fitOne(turn: Turn, record: Partition, segment: Segment): void {
+  const local = turn.chain.segments.get(segment.id)
+  if (local === undefined) return
+  if (local.epoch === 0) learnEpoch(local, segment)
+  if (segment.state === 'deleting') dropCopy(turn, local)
+  else if (segment.end !== null) sealLocal(turn, local, segment)
+  const isRecent = record.chain.at(-1) === segment || record.chain.at(-2) === segment
+  if (!isRecent) forgetProducers(local)
+}
+
+/** A fence made the copy, and perhaps was lost with a crash: then it is open for its writer, like one that was never fenced. */
+function learnEpoch(local: LocalSegment, { writeEpoch }: Segment): void {
+  local.epoch = writeEpoch
+  local.fenceEpoch = Math.max(local.fenceEpoch, writeEpoch)
+  local.durableFence = Math.max(local.durableFence, writeEpoch)
+}
+
+/** Producers' states are carried from a segment to the next; nobody asks for older ones. */
+function forgetOldProducers({ chain }: Turn, record: Partition): void {
+  const third = record.chain.at(-3)
+  const local = third && chain.segments.get(third.id)
+  if (local !== undefined) forgetProducers(local)
+}
+
+function fitStray(turn: Turn, state: PartitionState, local: LocalSegment, record: Partition): void {
+  if (isReplacedEmpty(local, record)) {
     dropCopy(turn, local)
     return
   }
-  if (local.epoch === 0) local.epoch = segment.writeEpoch
-  if (segment.end !== null) sealLocal(turn, local, segment)
-  const isRecent = record.chain.at(-1) === segment || record.chain.at(-2) === segment
-  if (!isRecent) forgetProducers(local)
+  state.hasStrays = true
+  if (record.nextEpoch >= Math.max(local.epoch, local.fenceEpoch)) quarantine(turn, local)
 }
 
 /** Kept as it is: it is over, but nothing says why. */
@@ -105,7 +151,10 @@ function sealLocal(turn: Turn, local: LocalSegment, segment: Segment): void {
   const end = segment.end as Offset
   local.isClosed = true
   chain.behind.delete(local.id)
-  if (local.sealedEnd !== null) return
+  if (local.sealedEnd !== null) {
+    if (local.sealedEnd !== end) halt(turn, `segment ${local.id} was sealed at ${local.sealedEnd} and not at ${end}`)
+    return
+  }
   if (local.commit > end && segment.replicas.length > 1) {
     halt(turn, `segment ${local.id} is sealed at ${end}, below the commit offset ${local.commit} known here`)
     return

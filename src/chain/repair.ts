@@ -10,7 +10,7 @@ import type { ChainEvent, ProposalOutcome } from './events.ts'
 import type { ChainMessage } from './messages.ts'
 import { dropCopy } from './removal.ts'
 import { learnProducers, openLocal, segmentRecord, takeBatches } from './replica.ts'
-import { isReplica, type Partition, partitionKey, type Segment } from './segment.ts'
+import { isReplica, type Segment } from './segment.ts'
 import {
   type Chain,
   isDue,
@@ -64,16 +64,16 @@ function isCountedOn({ self }: Chain, segment: Segment): boolean {
 }
 
 /**
- * The record counts on copies that this node finds it has not: damaged, or acknowledged and lost (flush: relaxed). Nobody else can
- * know, so it repairs them without an order.
+ * After a change of the segment's record. A repair may be over; and one may begin without an order, where the record counts on a
+ * copy that this node finds it has not: damaged, or acknowledged and lost (flush: relaxed). Nobody else can know.
  */
-export function repairBroken(turn: Turn, state: PartitionState, record: Partition): void {
+export function fitRepair(turn: Turn, state: PartitionState, segment: Segment): void {
   const { chain } = turn
-  for (const segment of record.chain) {
-    if (segment.state !== 'sealed' || !isCountedOn(chain, segment) || isHeld(chain, segment)) continue
-    const sources = (segment.complete ?? []).filter(nodeId => nodeId !== chain.self.nodeId)
-    if (sources.length > 0) onRepair(turn, { type: 'repair', partition: state.id, segment: segment.id, sources })
-  }
+  const isOver = segment.state !== 'sealed' || isRecorded(turn, segment)
+  if (isOver && chain.repairs.size > 0) chain.repairs.delete(segment.id)
+  if (segment.state !== 'sealed' || !isCountedOn(chain, segment) || isHeld(chain, segment)) return
+  const sources = (segment.complete ?? []).filter(nodeId => nodeId !== chain.self.nodeId)
+  if (sources.length > 0) onRepair(turn, { type: 'repair', partition: state.id, segment: segment.id, sources })
 }
 
 function isHeld({ segments }: Chain, { id }: Segment): boolean {
@@ -178,15 +178,6 @@ export function onRepairOutcome(turn: Turn, repair: Repair, outcome: ProposalOut
   if (outcome.kind !== 'unknown') turn.chain.repairs.delete(repair.segment)
 }
 
-export function noteRepaired(turn: Turn, state: PartitionState, record: Partition): void {
-  const key = partitionKey(state.id)
-  for (const [id, repair] of turn.chain.repairs) {
-    if (partitionKey(repair.partition) !== key) continue
-    const segment = record.chain.find(each => each.id === id)
-    if (segment === undefined || segment.state !== 'sealed' || isRecorded(turn, segment)) turn.chain.repairs.delete(id)
-  }
-}
-
 export function watchRepair(turn: Turn, repair: Repair): void {
   const { chain } = turn
   if (repair.proposal !== null) {
@@ -194,7 +185,10 @@ export function watchRepair(turn: Turn, repair: Repair): void {
     return
   }
   const segment = segmentRecord(chain, repair.partition, repair.segment)
-  if (segment === undefined || segment.end === null) return
+  if (segment?.state !== 'sealed') {
+    chain.repairs.delete(repair.segment)
+    return
+  }
   const { resendMs } = chain.settings
   if (repair.isReading && isDue(chain, repair.askedMs, resendMs)) askAnother(turn, repair)
   goOn(turn, repair, segment)

@@ -57,7 +57,9 @@ export function openLocal(
     recoveryEpoch: 0,
   }
   chain.segments.set(id, local)
-  stateOf(chain, partition).copies.add(id)
+  const state = stateOf(chain, partition)
+  state.copies.add(id)
+  if (state.record?.chain.at(-1)?.id !== id) state.hasStrays = true
   return local
 }
 
@@ -73,6 +75,7 @@ export function stateOf(chain: Chain, partition: PartitionId): PartitionState {
     record: null,
     isGone: false,
     copies: new Set(),
+    hasStrays: true,
     writing: null,
     recovering: null,
     isShort: false,

@@ -54,6 +54,8 @@ export interface PartitionState {
   isGone: boolean
   /** Segments of which this node has bytes, in the order in which it got to know them. */
   readonly copies: Set<SegmentId>
+  /** Some of them are not in the record: not yet, or not any more. */
+  hasStrays: boolean
   /** The segment that this node writes, or wrote last. */
   writing: SegmentId | null
   /** The segment that this node recovers. */
