@@ -70,9 +70,14 @@ function forget(turn: Turn, state: PartitionState): void {
 function changedSegments(state: PartitionState, record: Partition): readonly Segment[] | null {
   const before = state.record
   if (before === null || record.version !== before.version + 1 || state.hasStrays) return null
+  // Retention takes segments off the front, of which this node has nothing any more.
+  const start = before.chain.findIndex(({ id }) => id === record.chain[0]?.id)
+  if (start < 0 || before.chain.slice(0, start).some(({ id }) => state.copies.has(id))) return null
   const changed: Segment[] = []
-  for (let i = 0; i < Math.max(before.chain.length, record.chain.length); i++) {
-    const [old, now] = [before.chain[i], record.chain[i]]
+  const count = Math.max(before.chain.length - start, record.chain.length)
+  for (let i = 0; i < count; i++) {
+    const old = before.chain[start + i]
+    const now = record.chain[i]
     if (old !== undefined && old.id !== now?.id) return null
     if (now !== undefined && now !== old) changed.push(now)
   }
