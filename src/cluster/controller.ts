@@ -47,7 +47,8 @@ export interface ControllerSettings {
   readonly absenceMs: number
   /** A copy that was ordered is given up after this, and ordered again. */
   readonly repairMs: number
-  /** Copies on their way at a time, to one node and in all. */
+  /** Copies on their way to one node at a time: by bytes (a single larger one still goes, alone) and by number; and in all. */
+  readonly repairBytesPerNodeMax: number
   readonly repairsPerNodeMax: number
   readonly repairsMax: number
   /** Partitions whose sealed segments are looked at in one round. */
@@ -62,8 +63,9 @@ export const defaultControllerSettings: ControllerSettings = {
   purgeMs: 2000,
   absenceMs: 10_000,
   repairMs: 10_000,
-  repairsPerNodeMax: 4,
-  repairsMax: 16,
+  repairBytesPerNodeMax: 512 << 20,
+  repairsPerNodeMax: 32,
+  repairsMax: 256,
   auditedMax: 1000,
 }
 

@@ -14,6 +14,7 @@ import { addLoad, loadOf } from './node-load.ts'
 interface Copying {
   readonly target: NodeId
   readonly incarnation: number
+  readonly bytes: number
   readonly sinceMs: number
   orderedMs: number
 }
@@ -132,7 +133,8 @@ function copy(repairs: Repairs, settings: ControllerSettings, round: Round, { id
   const target = before?.target ?? chooseTarget(repairs, settings, round, segment, sources)
   if (target === null) return
   const { incarnation } = metadata.nodes.get(target) as Node
-  underWay.set(segment.id, { target, incarnation, sinceMs: before?.sinceMs ?? nowMs, orderedMs: nowMs })
+  const sinceMs = before?.sinceMs ?? nowMs
+  underWay.set(segment.id, { target, incarnation, bytes: segment.bytes, sinceMs, orderedMs: nowMs })
   const event = { type: 'repair', partition: id, segment: segment.id, sources } as const
   round.orders.push({ do: 'order', to: target, event })
 }
@@ -140,15 +142,22 @@ function copy(repairs: Repairs, settings: ControllerSettings, round: Round, { id
 /** A copy that lacks its end first; then as many racks as there are, then the node with the least to do. */
 function chooseTarget(
   { underWay }: Repairs,
-  { repairsMax, repairsPerNodeMax }: ControllerSettings,
+  { repairsMax, repairsPerNodeMax, repairBytesPerNodeMax }: ControllerSettings,
   round: Round,
   segment: Segment,
   sources: readonly NodeId[],
 ): NodeId | null {
   if (underWay.size >= repairsMax) return null
   const { metadata, isLive, loads } = round
-  const targets = [...underWay.values()].map(({ target }) => target)
-  const hasTime = (nodeId: NodeId) => targets.filter(target => target === nodeId).length < repairsPerNodeMax
+  const hasTime = (nodeId: NodeId) => {
+    let [count, bytes] = [0, 0]
+    for (const copying of underWay.values()) {
+      if (copying.target !== nodeId) continue
+      count++
+      bytes += copying.bytes
+    }
+    return count === 0 || (count < repairsPerNodeMax && bytes + segment.bytes <= repairBytesPerNodeMax)
+  }
   const isCopy = (nodeId: NodeId, { diskId }: Node) =>
     segment.replicas.some(replica => replica.nodeId === nodeId && replica.diskId === diskId)
   const racks = new Set(sources.map(nodeId => metadata.nodes.get(nodeId)?.rack))
