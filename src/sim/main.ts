@@ -41,6 +41,9 @@ const { values } = parseArgs({
 const badRunsMax = 10
 const runLimitMs = 30_000
 
+// `| head` has seen enough.
+process.stdout.on('error', () => process.exit())
+
 const watchdog = startWatchdog(runLimitMs)
 process.exitCode = await main()
 await watchdog.stop()

@@ -639,10 +639,10 @@ function nextMembershipChange(membership: Membership, metadata: Metadata): Membe
     const node = metadata.nodes.get(nodeId)
     if (node !== undefined && node.diskId !== diskId) return { kind: 'remove', member: { nodeId, diskId } }
   }
-  for (const [nodeId, { diskId, isUp }] of metadata.nodes) {
+  for (const [nodeId, { diskId }] of metadata.nodes) {
     const seat = membership.find(other => other.nodeId === nodeId)
-    // One that is not a member does not know the leader, and so has no lease yet: to be registered is enough.
-    if (!isUp || seat?.role === 'voter') continue
+    // Whether it is up does not matter: one that is no member does not know the leader, and so gets no lease.
+    if (seat?.role === 'voter') continue
     return { kind: seat === undefined ? 'addLearner' : 'promote', member: { nodeId, diskId } }
   }
   return null
