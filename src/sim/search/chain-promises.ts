@@ -91,12 +91,12 @@ function withRecord(before: Promises, { command, record, nextSegment }: Extract<
   const after = { ...before, records: [...before.records, record], nextSegment }
   if (nextSegment === before.nextSegment) return after
   const { base: end } = record.chain.at(-1) as Segment
+  const sealed = { ...after, ends: [...before.ends, { segment: command.segment, end }] }
+  checkCommit(sealed, command.segment)
   invariant(
     end >= before.highWatermark,
     `I10 HWMonotonic: segment ${command.segment} ends at ${end}, below what was readable (${before.highWatermark})`,
   )
-  const sealed = { ...after, ends: [...before.ends, { segment: command.segment, end }] }
-  checkCommit(sealed, command.segment)
   return sealed
 }
 

@@ -8,11 +8,12 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { invariant } from '../../base/invariant.ts'
 import { copyMutated } from '../mutants.ts'
+import { chainMutants } from './chain-mutants.ts'
 import type { SearchLimits, SearchResult } from './engine.ts'
 import { raftMutants } from './raft-mutants.ts'
 import type { SearchMutant } from './search-mutant.ts'
 
-export const searchMutants: readonly SearchMutant[] = [...raftMutants]
+export const searchMutants: readonly SearchMutant[] = [...raftMutants, ...chainMutants]
 
 export async function findSearchMutant(mutant: SearchMutant, limits: SearchLimits): Promise<SearchResult> {
   const folder = mkdtempSync(join(tmpdir(), 'tidelog-mutant-'))
