@@ -281,7 +281,7 @@ function progressOf(chain: Chain, nodeId: NodeId, diskId: Progress['diskId'], ba
     sentBytes: 0,
     progressMs: chain.pacedMs,
     resentMs: chain.pacedMs,
-    resentFrom: -1 as Offset,
+    resentEnd: base,
     hasAnswered: false,
     toldCommit: base,
   }

@@ -179,7 +179,8 @@ export interface Progress {
   progressMs: number
   /** When something was last sent again. */
   resentMs: number
-  resentFrom: Offset
+  /** How far it had been sent then. */
+  resentEnd: Offset
   /** It has answered, so it has the producers' state at the base. */
   hasAnswered: boolean
   toldCommit: Offset

@@ -244,7 +244,7 @@ export function pump(turn: Turn, writer: Writer, progress: Progress): void {
 /** Goes back to what the replica has acknowledged. */
 function sendAgain(turn: Turn, writer: Writer, progress: Progress, from: Offset): void {
   progress.resentMs = turn.chain.pacedMs
-  progress.resentFrom = from
+  progress.resentEnd = progress.sentEnd
   progress.sentEnd = from
   progress.sentBytes = progress.durableBytes
   pump(turn, writer, progress)
@@ -296,9 +296,12 @@ export function onGap(turn: Turn, from: Peer, message: MessageOf<'gap'>): void {
   if (writer === undefined || progress === undefined || !isCurrent(writer, message.epoch)) return
   // Below what it has acknowledged: an old message. At what it was sent already: each of several in flight says the same.
   if (message.end < progress.durableEnd || message.end >= progress.sentEnd) return
-  const isSaid = progress.resentFrom === message.end && !isDue(chain, progress.resentMs, chain.settings.resendMs)
-  revive(turn, writer, progress)
-  if (!isSaid) sendAgain(turn, writer, progress, message.end)
+  // Where messages overtake each other, each that comes early is answered by a gap. To go back once is enough, until what was
+  // sent then has arrived: to go back for each would send more and more.
+  const isOnItsWay =
+    progress.durableEnd < progress.resentEnd && !isDue(chain, progress.resentMs, chain.settings.resendMs)
+  if (progress.state === 'lost') revive(turn, writer, progress)
+  else if (!isOnItsWay) sendAgain(turn, writer, progress, message.end)
 }
 
 export function onUnfit(turn: Turn, from: Peer, message: MessageOf<'unfit'>): void {
