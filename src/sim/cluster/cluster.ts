@@ -146,8 +146,8 @@ export class Cluster {
     }
   }
 
-  /** SIGKILL, or the power: what was not synced may be gone. */
-  crash(nodeId: number): void {
+  /** SIGKILL, or the power: what was not synced may be gone, or is. */
+  crash(nodeId: number, keeps: 'some' | 'nothing' = 'some'): void {
     const host = this.host(nodeId)
     const { node } = host
     if (node === null) return
@@ -155,7 +155,7 @@ export class Cluster {
     this.trace(host, () => 'crashes')
     node.isGone = true
     host.node = null
-    host.disk.crash()
+    host.disk.crash(keeps)
     for (const [token, waiting] of this.#waiting) if (waiting.node === node) this.#waiting.delete(token)
     for (const other of this.live) {
       // A silent end is noticed by nobody: then timeouts and leases must do.
@@ -252,6 +252,11 @@ export class Cluster {
     return true
   }
 
+  /** A line of the story. */
+  note(line: string): void {
+    this.#traceLine('', () => `── ${line}`)
+  }
+
   trace(host: Host, line: () => string): void {
     this.#traceLine(`node ${host.nodeId}: `, line)
   }
@@ -310,10 +315,14 @@ export class Cluster {
     const delayMs = this.tuning.tickMs * (0.9 + 0.2 * this.prng.float())
     this.timeline.after(delayMs, node, () => {
       // A stalled loop takes up where it was; the turns it missed are gone.
-      const { host } = node
-      if (host.isStalled) this.timeline.after(host.stalledUntilMs - this.nowMs, node, () => this.#tick(node))
-      else this.#tick(node)
+      this.#tickAwake(node)
     })
+  }
+
+  #tickAwake(node: SimNode): void {
+    const { host } = node
+    if (host.isStalled) this.timeline.after(host.stalledUntilMs - this.nowMs, node, () => this.#tickAwake(node))
+    else this.#tick(node)
   }
 
   #tick(node: SimNode): void {
@@ -433,20 +442,15 @@ export class Cluster {
     if (holder === null) return { ok: false, error: 'OFFSET_NOT_AVAILABLE' }
     const records =
       limit.kind === 'wait' ? [] : readRecords(partition, id, holder, limit.segment, from, recordsMax, limit)
-    const shown = node.show(
-      index,
-      Math.max(highWatermark(node.chain, id), highWatermark(holder.chain ?? node.chain, id)),
-    )
+    const known = holder.metadata.partition(id)
+    const shown = node.show(index, {
+      highWatermark: Math.max(highWatermark(node.chain, id), highWatermark(holder.chain ?? node.chain, id)),
+      leaderEpoch: Math.max(partition.leaderEpoch, known?.leaderEpoch ?? 0),
+    })
     // Whoever is asked now may know less than who was asked before.
-    if (records.length === 0 && from < shown) return { ok: false, error: 'OFFSET_NOT_AVAILABLE' }
-    return {
-      ok: true,
-      records,
-      highWatermark: shown,
-      logStart: partition.logStartOffset,
-      leaderEpoch: partition.leaderEpoch,
-      isWriter: last?.state === 'open' && roleOf(node.chain, id) === 'writer',
-    }
+    if (records.length === 0 && from < shown.highWatermark) return { ok: false, error: 'OFFSET_NOT_AVAILABLE' }
+    const isWriter = last?.state === 'open' && roleOf(node.chain, id) === 'writer'
+    return { ok: true, records, logStart: partition.logStartOffset, isWriter, ...shown }
   }
 
   /** Who is asked for what a node does not hold itself: any node takes any request. */

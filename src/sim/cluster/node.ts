@@ -40,6 +40,11 @@ interface Pending {
   deadlineMs: number
 }
 
+export interface Shown {
+  readonly highWatermark: number
+  readonly leaderEpoch: number
+}
+
 export interface TopicWanted {
   readonly partitions: number
   readonly replicas: number
@@ -89,7 +94,7 @@ export class SimNode implements DiskUser {
   readonly #origins = new Map<TopicId, NodeId>()
   readonly #chainRequests = new Map<number, TopicId>()
   readonly #lost = new Set<NodeId>()
-  readonly #shown = new Map<number, number>()
+  readonly #shown = new Map<number, Shown>()
   #isWorking = false
   #leader: NodeId | null = null
   #isLeader = false
@@ -271,9 +276,13 @@ export class SimNode implements DiskUser {
     if (command !== null) this.propose(command, () => {})
   }
 
-  /** The highest watermark that clients were ever shown here: a node that reads through others must not go back either. */
-  show(partition: number, highWatermark: number): number {
-    const shown = Math.max(highWatermark, this.#shown.get(partition) ?? 0)
+  /** What clients are shown here never goes back, although a node that reads through others asks now this one, now that. */
+  show(partition: number, now: Shown): Shown {
+    const before = this.#shown.get(partition)
+    const shown: Shown = {
+      highWatermark: Math.max(now.highWatermark, before?.highWatermark ?? 0),
+      leaderEpoch: Math.max(now.leaderEpoch, before?.leaderEpoch ?? 0),
+    }
     this.#shown.set(partition, shown)
     return shown
   }
@@ -314,7 +323,10 @@ export class SimNode implements DiskUser {
         break
       case 'send': {
         const { message, after } = effect
-        const send = () => this.#world.send(this.host, message.to.nodeId, { type: 'raft', message })
+        const send = () => {
+          this.#world.witness.onRaftSend(this, message)
+          this.#world.send(this.host, message.to.nodeId, { type: 'raft', message })
+        }
         if (after === null || after <= this.#persisted) send()
         else this.#held.push({ after, send })
         break
