@@ -3,17 +3,19 @@
  * docs/protocol.md; what only clients can see is the oracle's). It looks at what nodes write, send and apply, and at what their
  * disks hold; it decides by its own arithmetic and believes no node.
  */
-import type { LogIndex, NodeId, Offset, SegmentId, Term } from '../../base/ids.ts'
+import type { LogIndex, NodeId, Offset, SegmentId, Term, TopicId } from '../../base/ids.ts'
 import type { ChainEffect, ChainEvent, ChainRecord, RestoredSegment } from '../../chain/events.ts'
 import type { Batch } from '../../chain/messages.ts'
 import { type Partition, type PartitionId, type PartitionKey, partitionKey, type Segment } from '../../chain/segment.ts'
 import { decodeCommand, type ReadCommand } from '../../cluster/commands.ts'
 import { Metadata } from '../../cluster/metadata.ts'
 import type { Role } from '../../raft/events.ts'
+import type { Message } from '../../raft/messages.ts'
 import { entryTypes, type RaftEntry } from '../../raft/storage.ts'
 import type { Host } from './host.ts'
 import type { DiskRecord } from './image.ts'
 import type { SimNode } from './node.ts'
+import { isDurableOnMajority, whyUnkeptChain, whyUnkeptRaft } from './promises.ts'
 
 export interface Anomaly {
   readonly kind: string
@@ -76,6 +78,7 @@ export class Witness {
   /** By partition: how far any disk ever had it. Behind a seal, that is what only the writer vouched for. */
   readonly #written = new Map<PartitionKey, Offset>()
   readonly #versions = new Map<PartitionKey, number>()
+  readonly #requests = new Set<TopicId>()
 
   constructor(hosts: readonly Host[], nowMs: () => number, trace: (line: () => string) => void) {
     this.#hosts = hosts
@@ -99,12 +102,21 @@ export class Witness {
     this.#leaders.set(term, who)
   }
 
+  /** What a message promises is on the sender's disk before it goes out. */
+  onRaftSend(node: SimNode, message: Message): void {
+    const why = whyUnkeptRaft(node.host.disk.durable, message)
+    if (why !== null) this.report('told before durable', `node ${node.host.nodeId}: ${why}`)
+  }
+
   /** A node applies an entry: the first to do so decides what everybody else must see there. */
   onEntry(node: SimNode, entry: RaftEntry): void {
     const known = this.#entries.get(entry.index)
     if (known === undefined) {
       if (entry.index !== this.referenceIndex + 1) {
         this.report('hole in the log', `node ${node.host.nodeId} applies ${entry.index} after ${this.referenceIndex}`)
+      }
+      if (node.isLeader && !isDurableOnMajority(entry, node.membership, this.#hosts)) {
+        this.report('committed too early', `node ${node.host.nodeId} applies ${entry.index}, which no majority has`)
       }
       this.#entries.set(entry.index, { term: entry.term, data: entry.data })
       this.#applyToReference(entry)
@@ -131,7 +143,12 @@ export class Witness {
     if (touchedBefore !== null) before.set(partitionKey(touchedBefore.id), touchedBefore.record)
     const outcome = this.reference.apply(command, decoded.requestId)
     this.#trace(() => `#${entry.index} ${describe(command)} → ${outcome.ok ? `done ${outcome.value}` : outcome.error}`)
-    for (const id of this.reference.takeTouched()) {
+    const touched = this.reference.takeTouched()
+    if (touched.length > 0 && this.#requests.has(decoded.requestId)) {
+      this.report('I12 MetaCAS', `a request was applied twice: ${describe(command)}`)
+    }
+    this.#requests.add(decoded.requestId)
+    for (const id of touched) {
       const record = this.reference.partition(id)
       if (record !== null) this.#checkPartition(id, before.get(partitionKey(id)) ?? null, record, command)
     }
@@ -208,11 +225,28 @@ export class Witness {
       this.#checkRepair(key, before, after, command)
       return
     }
-    if (after.end !== null) this.#checkSeal(key, after)
+    if (after.end === null) return
+    this.#checkSeal(key, after)
+    if (command.do === 'completeRecovery') this.#checkDisks(key, after, after.complete ?? [])
+  }
+
+  /** A copy that counts is on the disk that its node is registered with. */
+  #checkDisks(key: PartitionKey, segment: Segment, counted: readonly NodeId[]): void {
+    for (const nodeId of counted) {
+      const replica = segment.replicas.find(other => other.nodeId === nodeId)
+      if (replica?.diskId === this.reference.nodes.get(nodeId)?.diskId) continue
+      this.report('I6 SealReplicated', `${key}: segment ${segment.id} counts on a disk of node ${nodeId} that is gone`)
+    }
   }
 
   #checkRepair(key: PartitionKey, before: Segment, after: Segment, command: ReadCommand): void {
-    if (command.do === 'addReplica') this.reached.repairs += 1
+    if (command.do === 'addReplica') {
+      this.reached.repairs += 1
+      const { nodeId } = command.replica
+      if (this.#isSameDisk(nodeId, after) && !this.#holds(nodeId, after)) {
+        this.report('I14 RepairSafe', `${key}: node ${nodeId} counts as a copy of ${after.id}, which its disk lacks`)
+      }
+    }
     if (after.state === 'deleting') return
     const held = (segment: Segment) => (segment.complete ?? []).filter(id => this.#holds(id, segment)).length
     const least = Math.min(held(before), 1)
@@ -265,6 +299,10 @@ export class Witness {
     for (const effect of effects) {
       if (effect.do === 'write') this.#onWrite(node, event, effect.record)
       else if (effect.do === 'readable') this.#onReadable(node, partitionKey(effect.partition), effect.highWatermark)
+      else if (effect.do === 'send') {
+        const why = whyUnkeptChain(node.host.disk, effect.message)
+        if (why !== null) this.report('told before durable', `node ${node.host.nodeId}: ${why}`)
+      }
     }
   }
 
@@ -332,6 +370,7 @@ export class Witness {
     for (const record of records) {
       if (record.kind !== 'chain') continue
       if (record.record.kind === 'batch') this.#noteWritten(node, record.record)
+      if (record.record.kind === 'seal') this.#checkSealed(node, record.record)
       if (record.record.kind !== 'fence') continue
       const key = `${node.member.diskId}/${record.record.segment}`
       const known = this.#fences.get(key) ?? 0
@@ -339,6 +378,17 @@ export class Witness {
         this.report('I11 FenceMonotonic', `node ${node.host.nodeId}: ${known} becomes ${record.record.epoch}`)
       }
       this.#fences.set(key, record.record.epoch)
+    }
+  }
+
+  /** A sealed copy is what the record says, no more and no less. */
+  #checkSealed({ host }: SimNode, { segment, end }: Extract<ChainRecord, { kind: 'seal' }>): void {
+    const image = host.disk.durable.segments.get(segment)
+    if (image === undefined || image.sealedEnd !== end) return
+    const record = this.#record(partitionKey(image.partition), segment)
+    const { checksum } = end === image.base ? { checksum: 0 } : (image.summary(end) ?? { checksum: -1 })
+    if (image.end !== end || (record !== null && record.checksum !== checksum)) {
+      this.report('I7 Immutable', `node ${host.nodeId} seals segment ${segment} at ${end}, and has ${image.end}`)
     }
   }
 
