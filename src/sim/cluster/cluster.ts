@@ -449,7 +449,8 @@ export class Cluster {
     })
     // Whoever is asked now may know less than who was asked before.
     if (records.length === 0 && from < shown.highWatermark) return { ok: false, error: 'OFFSET_NOT_AVAILABLE' }
-    const isWriter = last?.state === 'open' && roleOf(node.chain, id) === 'writer'
+    const isCurrent = shown.leaderEpoch === partition.leaderEpoch && last?.state === 'open'
+    const isWriter = isCurrent && roleOf(node.chain, id) === 'writer'
     return { ok: true, records, logStart: partition.logStartOffset, isWriter, ...shown }
   }
 

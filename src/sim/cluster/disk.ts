@@ -63,11 +63,11 @@ export class SimDisk {
     this.#sync()
   }
 
-  /** The process ends, or the power does. Of what was not synced, some beginning may be there afterwards. */
-  crash(): void {
+  /** The process ends, or the power does. Of what was not synced, some beginning may be there afterwards, or nothing. */
+  crash(keeps: 'some' | 'nothing' = 'some'): void {
     this.#user = null
     const unsynced = [...(this.#inFlight ?? []), ...this.#waiting]
-    const kept = this.#prng.chance(0.3) ? 0 : this.#prng.between(0, unsynced.length + 1)
+    const kept = keeps === 'nothing' || this.#prng.chance(0.3) ? 0 : this.#prng.between(0, unsynced.length + 1)
     for (const record of unsynced.slice(0, kept)) this.durable.apply(record)
     this.#forget()
   }

@@ -68,7 +68,9 @@ export class Network {
     link.cuts = Math.max(0, link.cuts - 1)
   }
 
+  /** Ends cuts, clogs and whatever scenarios take away. */
   healAll(): void {
+    this.interceptors.length = 0
     for (const link of this.#links.values()) {
       link.cuts = 0
       link.clogEndMs = 0

@@ -57,6 +57,10 @@ export class ClusterRun {
   readonly nemesis: Nemesis
   readonly conditions: Conditions
   readonly prng: Prng
+  /** Points of its story that the run got to, and how often. */
+  readonly reached = new Map<string, number>()
+  /** Partitions of which too many disks were destroyed: they must not lie, and need not work. */
+  readonly given = new Set<number>()
   #told = 0
 
   constructor(seed: number, scenario: ClusterScenario, onTrace?: (line: string) => void) {
@@ -104,6 +108,18 @@ export class ClusterRun {
     this.cluster.run(this.conditions.troubledMs)
   }
 
+  reach(point: string): void {
+    this.reached.set(point, (this.reached.get(point) ?? 0) + 1)
+    this.cluster.note(`reached: ${point}`)
+  }
+
+  /** More copies of a partition's records were destroyed than it tolerates: what lay in [from, to) is excused. */
+  giveUp(partition: number, from: number, to: number): void {
+    this.given.add(partition)
+    const loss = { partition, from, to, belowLeaderEpoch: Number.POSITIVE_INFINITY, what: 'everything' } as const
+    this.history.note({ type: 'destroyed', atMs: this.cluster.nowMs, ...loss })
+  }
+
   /** Heals everything, and holds the cluster to its promises. */
   finish(): void {
     const { cluster } = this
@@ -113,9 +129,9 @@ export class ClusterRun {
     const isWritable = (index: number) => this.clients.lastAcknowledgedAtMs(index) > healedAtMs
     this.#expect(
       'L2 writable again',
-      () => partitionsOf(cluster).every(isWritable),
+      () => this.#kept().every(isWritable),
       () =>
-        partitionsOf(cluster)
+        this.#kept()
           .filter(index => !isWritable(index))
           .map(index => describe(cluster, index))
           .join('; '),
@@ -126,8 +142,13 @@ export class ClusterRun {
     }
     this.#expect(
       'L3 healed',
-      () => unhealed(cluster).length === 0,
-      () => unhealed(cluster).join('; '),
+      () => unhealed(cluster, this.given).length === 0,
+      () => unhealed(cluster, this.given).join('; '),
+    )
+    this.#expect(
+      'L4 progress',
+      () => uncommitted(cluster).length === 0,
+      () => uncommitted(cluster).join('; '),
     )
     this.#expect(
       'agreement',
@@ -135,6 +156,11 @@ export class ClusterRun {
       () => disagreement(cluster) ?? '',
     )
     this.#readEverything()
+  }
+
+  /** Partitions that must work again. */
+  #kept(): number[] {
+    return this.cluster.partitions.map(({ index }) => index).filter(index => !this.given.has(index))
   }
 
   #expect(kind: string, isTrue: () => boolean, why: () => string): void {
@@ -187,17 +213,16 @@ export function runCluster(options: {
   }
 }
 
-function countsOf({ cluster, nemesis, clients }: ClusterRun): Map<string, number> {
+function countsOf({ cluster, nemesis, clients, reached }: ClusterRun): Map<string, number> {
   return new Map<string, number>([
     ...Object.entries(cluster.witness.reached),
     ...Object.entries(cluster.counts),
     ...Object.entries(cluster.network.counts).map(([name, count]) => [`messages ${name}`, count] as const),
     ...[...nemesis.happened].map(([trouble, count]) => [`trouble: ${trouble}`, count] as const),
+    ...[...reached].map(([point, count]) => [`reached: ${point}`, count] as const),
     ...Object.entries(clients.tallies).map(([name, count]) => [`clients: ${name}`, count] as const),
   ])
 }
-
-const partitionsOf = (cluster: Cluster) => cluster.partitions.map(({ index }) => index)
 
 function describe(cluster: Cluster, index: number): string {
   const { id, state, base, writer, replicas } = cluster.openSegment(index)
@@ -205,10 +230,11 @@ function describe(cluster: Cluster, index: number): string {
 }
 
 /** Sealed segments that lack copies, and unsealed ones that are not open, as sentences. */
-function unhealed(cluster: Cluster): string[] {
+function unhealed(cluster: Cluster, given: ReadonlySet<number>): string[] {
   const { replicas } = cluster.tuning
   return cluster.partitions.flatMap(({ index }) =>
     (cluster.record(index)?.chain ?? []).flatMap(segment => {
+      if (given.has(index)) return []
       if (segment.state === 'sealing') return [describe(cluster, index)]
       if (segment.state === 'deleting') return [`partition ${index}: segment ${segment.id} is still to be deleted`]
       if (segment.end === null) {
@@ -220,6 +246,17 @@ function unhealed(cluster: Cluster): string[] {
       return whole.length < replicas ? [`partition ${index}: segment ${segment.id} is whole on ${whole} only`] : []
     }),
   )
+}
+
+/** Partitions whose writer has something that is not committed, or that not every replica knows to be, as sentences. */
+function uncommitted(cluster: Cluster): string[] {
+  return cluster.partitions.flatMap(partition => {
+    const open = cluster.openSegment(partition.index)
+    const end = cluster.host(open.writer).node?.logEnd(partition) ?? -1
+    const lagging = open.replicas.filter(({ nodeId }) => cluster.host(nodeId).node?.highWatermark(partition) !== end)
+    const who = lagging.map(({ nodeId }) => nodeId)
+    return lagging.length === 0 ? [] : [`partition ${partition.index} ends at ${end}, and nodes ${who} do not show it`]
+  })
 }
 
 /** Whether all nodes have applied the same metadata; null when they have. */
