@@ -6,7 +6,7 @@
 import type { NodeId, TopicId } from '../../base/ids.ts'
 import { unreachable } from '../../base/invariant.ts'
 import type { Prng } from '../../base/prng.ts'
-import { type Chain, createChain, step as stepChain } from '../../chain/core.ts'
+import { type Chain, createChain, highWatermark, logEnd, step as stepChain } from '../../chain/core.ts'
 import type { ChainEffect, ChainEvent } from '../../chain/events.ts'
 import type { Peer } from '../../chain/messages.ts'
 import type { PartitionId, Placement } from '../../chain/segment.ts'
@@ -163,6 +163,14 @@ export class SimNode implements DiskUser {
     const { metadata } = this
     const isLive = (nodeId: NodeId) => this.#believesLive(nodeId)
     return placeNext({ metadata, partition, isLive, avoid: [], reason: 'rotation' })
+  }
+
+  logEnd(partition: PartitionId): number | null {
+    return this.chain === null ? null : logEnd(this.chain, partition)
+  }
+
+  highWatermark(partition: PartitionId): number | null {
+    return this.chain === null ? null : highWatermark(this.chain, partition)
   }
 
   get appliedIndex(): number {
