@@ -25,6 +25,7 @@ import { printChainNode, printNodeEvent, printParcel } from './chain-print.ts'
 import { projected } from './chain-project.ts'
 import { type Note, observed, type Promises, recordOf } from './chain-promises.ts'
 import { decide, firstRecord } from './chain-register.ts'
+import { chainSights } from './chain-sights.ts'
 import { isHeld, isOver, isRefused } from './chain-spent.ts'
 import type { Model } from './model.ts'
 import { type Searchable, searchable } from './searchable.ts'
@@ -68,6 +69,7 @@ export function chainModel(configuration: ChainConfiguration): Model<ChainNode, 
     project: node => projected(node, configuration),
     checkPair: checkCopies,
     checkAll: checkKept,
+    sights: chainSights,
     printNode: printChainNode,
     printMessage: printParcel,
     printEvent: printNodeEvent,

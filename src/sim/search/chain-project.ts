@@ -44,6 +44,8 @@ function projectedChain(chain: Chain, { publishes }: Projection): unknown {
       })),
     })),
     recoveries: [...chain.recoveries.values()].map(numbered),
+    repairs: [...chain.repairs.values()].map(numbered),
+    removals: [...chain.removals.values()].map(numbered),
     unpublished: publishes ? chain.unpublished : null,
     // Only for reminders, which are resends.
     behind: null,

@@ -130,6 +130,26 @@ describe('the search', () => {
     assert.deepEqual(violation, { sentence: 'never', trace: [], state: ['0'] })
   })
 
+  it('takes what is urgent alone and at once, and tells of it in the trace', () => {
+    // Each node counts to 3; from an odd number it goes on at once.
+    const counting = counters(2, 3)
+    const model: Model<{ value: number }, never, 'add' | 'go on', never, null> = {
+      ...counting,
+      eventsAt: ({ value }) => (value >= 3 ? [] : value % 2 === 1 ? ['go on'] : ['add']),
+      isUrgent: event => event === 'go on',
+      printEvent: (event, index) => `${event} at ${index}`,
+    }
+    // 0, 2 and 3 at each node: 1 is on the way, and only checked.
+    assert.equal(search(model, limits).states, 9)
+    const checked = {
+      ...model,
+      checkNode: ({ value }: { value: number }) => invariant(value !== 1, 'nobody passes 1'),
+    }
+    assert.deepEqual(search(checked, limits).violation?.trace, ['add at 0'])
+    const later = { ...model, checkNode: ({ value }: { value: number }) => invariant(value !== 3, 'nobody gets to 3') }
+    assert.deepEqual(search(later, limits).violation?.trace, ['add at 0', 'go on at 0', 'add at 0'])
+  })
+
   it('says when a bound ended it', () => {
     assert.equal(search(counters(3, 99), { ...limits, statesMax: 1000 }).end, 'states')
     let nowMs = 0

@@ -51,6 +51,10 @@ export function search<Node, Message, Event, Note, Env>(
 type Action = number
 const actAction = (index: number, event: number): Action => (event * nodesMax + index) * 2
 const deliverAction = (index: number, message: number): Action => (message * nodesMax + index) * 2 + 1
+const isDelivery = (action: Action): boolean => action % 2 === 1
+const indexOf = (action: Action): number => Math.floor(action / 2) % nodesMax
+/** Of the event, or of the message that is delivered. */
+const idOf = (action: Action): number => Math.floor(action / 2 / nodesMax)
 
 const noAction: Action = -1
 
@@ -59,6 +63,8 @@ interface Broken {
   readonly sentence: string
   readonly state: number
   readonly action: Action
+  /** The urgent events that followed the action, up to where it broke. */
+  readonly urgent: readonly Action[]
 }
 
 /** One state, taken out of its row. */
@@ -86,7 +92,12 @@ class Search<Node, Message, Event, Note, Env> {
   readonly #keeps: boolean
   readonly #duplicatesMax: number
   readonly #forgets: boolean
-  readonly #next: Frame
+  /** The state under construction, and room for the one before it. */
+  #next: Frame
+  #spare: Frame
+  /** The urgent events that followed the latest action. */
+  readonly #urgent: Action[] = []
+  #urgentAtBeginning: readonly Action[] = []
   #taken = 0
   /** What is being taken. */
   #action: Action = noAction
@@ -104,6 +115,7 @@ class Search<Node, Message, Event, Note, Env> {
     this.#duplicatesMax = model.network === 'keep' ? 0 : model.network.duplicatesMax
     this.#forgets = model.isSpent !== undefined
     this.#next = new Frame(this.#nodeCount + 3)
+    this.#spare = new Frame(this.#nodeCount + 3)
   }
 
   run({ statesMax, timeMs, now }: SearchLimits): SearchResult {
@@ -142,7 +154,7 @@ class Search<Node, Message, Event, Note, Env> {
   /** What a step or a check throws is a broken invariant: of the core itself, or of the model that watches it. */
   #attempt(state: number, work: () => void): Broken | null {
     const before = this.#states.count
-    this.#action = noAction
+    this.#take(noAction)
     try {
       work()
       return null
@@ -151,7 +163,8 @@ class Search<Node, Message, Event, Note, Env> {
       // The check of a new state failed: that state is the last one noted, and its trace is complete.
       const last = this.#states.count - 1
       const isNew = last >= before && this.#checking
-      return isNew ? { sentence, state: last, action: noAction } : { sentence, state, action: this.#action }
+      if (isNew) return { sentence, state: last, action: noAction, urgent: [] }
+      return { sentence, state, action: this.#action, urgent: [...this.#urgent] }
     }
   }
 
@@ -170,6 +183,8 @@ class Search<Node, Message, Event, Note, Env> {
       .sort((a, b) => a - b)
     for (const [at, message] of messages.entries()) net[at] = message
     row[this.#netAt] = this.#nets.intern(net, messages.length)
+    this.#settle()
+    this.#urgentAtBeginning = [...this.#urgent]
     this.#reach(-1)
   }
 
@@ -180,7 +195,6 @@ class Search<Node, Message, Event, Note, Env> {
 
   #expand(state: number, frame: Frame): void {
     this.#load(state, frame)
-    if (this.#expandUrgent(state, frame)) return
     for (let index = 0; index < this.#nodeCount; index++) this.#expandNode(state, frame, index)
     for (let at = 0; at < frame.netLength; at++) {
       // Equal messages stand side by side: one of them is enough.
@@ -189,25 +203,15 @@ class Search<Node, Message, Event, Note, Env> {
     }
   }
 
-  /** One urgent event stands for all orders in which it could come: nothing else needs to be tried. */
-  #expandUrgent(state: number, frame: Frame): boolean {
-    for (let index = 0; index < this.#nodeCount; index++) {
-      const node = frame.row[index]!
-      const event = this.#transitions.urgentAt(node, frame.row[this.#envAt]!, index)
-      if (event < 0) continue
-      this.#action = actAction(index, event)
-      const outcome = this.#transitions.act(node, event)
-      if (outcome === nothing) continue
-      this.#follow(state, frame, index, outcome, -1, 0)
-      return true
-    }
-    return false
+  #take(action: Action): void {
+    this.#action = action
+    this.#urgent.length = 0
   }
 
   #expandNode(state: number, frame: Frame, index: number): void {
     const node = frame.row[index]!
     for (const event of this.#transitions.eventsAt(node, frame.row[this.#envAt]!, index)) {
-      this.#action = actAction(index, event)
+      this.#take(actAction(index, event))
       const outcome = this.#transitions.act(node, event)
       if (outcome !== nothing) this.#follow(state, frame, index, outcome, -1, 0)
     }
@@ -216,7 +220,7 @@ class Search<Node, Message, Event, Note, Env> {
   #expandMessage(state: number, frame: Frame, at: number): void {
     const message = frame.net[at]!
     const index = this.#transitions.receivers[message]!
-    this.#action = deliverAction(index, message)
+    this.#take(deliverAction(index, message))
     const outcome = this.#transitions.receive(frame.row[index]!, message)
     if (outcome === nothing) return
     this.#follow(state, frame, index, outcome, this.#keeps ? -1 : at, 0)
@@ -224,9 +228,16 @@ class Search<Node, Message, Event, Note, Env> {
   }
 
   #follow(state: number, frame: Frame, index: number, outcome: number, withoutAt: number, duplicates: number): void {
+    this.#taken += 1
+    this.#compose(frame, index, outcome, withoutAt, duplicates)
+    this.#settle()
+    this.#reach(state)
+  }
+
+  /** The state that an outcome makes of another, into `#next`. */
+  #compose(frame: Frame, index: number, outcome: number, withoutAt: number, duplicates: number): void {
     const { node, sends, notes } = this.#transitions.outcomes[outcome]!
     const { row } = this.#next
-    this.#taken += 1
     row.set(frame.row)
     row[index] = node
     row[this.#duplicatesAt] = row[this.#duplicatesAt]! + duplicates
@@ -234,7 +245,38 @@ class Search<Node, Message, Event, Note, Env> {
     if (sends.length > 0 || withoutAt >= 0 || (this.#forgets && node !== frame.row[index])) {
       this.#mergeNet(frame, index, sends, withoutAt)
     }
-    this.#reach(state)
+  }
+
+  /**
+   * Takes what is urgent in `#next`, until nothing is. One urgent event stands for all orders in which it could come, so the
+   * states on the way are checked and not kept.
+   */
+  #settle(): void {
+    this.#urgent.length = 0
+    while (this.#model.isUrgent !== undefined && this.#takeUrgent()) this.#taken += 1
+  }
+
+  #takeUrgent(): boolean {
+    const { row } = this.#next
+    const env = row[this.#envAt]!
+    for (let index = 0; index < this.#nodeCount; index++) {
+      const event = this.#transitions.urgentAt(row[index]!, env, index)
+      if (event < 0) continue
+      this.#transitions.check(row, this.#nodeCount, env)
+      this.#urgent.push(actAction(index, event))
+      const outcome = this.#transitions.act(row[index]!, event)
+      if (outcome === nothing) {
+        this.#urgent.pop()
+        continue
+      }
+      const before = this.#next
+      before.netLength = this.#nets.read(row[this.#netAt]!, before.net)
+      this.#next = this.#spare
+      this.#spare = before
+      this.#compose(before, index, outcome, -1, 0)
+      return true
+    }
+    return false
   }
 
   /** The messages in flight after a step, ascending: those before, one taken away, some added, the spent ones forgotten. */
@@ -272,19 +314,35 @@ class Search<Node, Message, Event, Note, Env> {
     this.#checking = false
   }
 
-  #violationOf({ sentence, state, action }: Broken): Violation {
-    const actions: Action[] = action === noAction ? [] : [action]
-    for (let at = state; at > 0; at = this.#parents.at(at)) actions.push(this.#actions.at(at))
-    const trace = actions.reverse().map(each => this.#print(each))
+  #violationOf({ sentence, state, action, urgent }: Broken): Violation {
+    const steps: (readonly Action[])[] = action === noAction ? [urgent] : [[action, ...urgent]]
+    for (let at = state; at > 0; at = this.#parents.at(at)) steps.push(this.#stepInto(at))
+    steps.push(this.#urgentAtBeginning)
+    const trace = steps
+      .reverse()
+      .flat()
+      .map(each => this.#print(each))
     return { sentence, trace, state: state < 0 ? [] : this.#printState(state) }
   }
 
+  /** The action that led to a state, and the urgent events that followed it. */
+  #stepInto(state: number): readonly Action[] {
+    const action = this.#actions.at(state)
+    const frame = new Frame(this.#next.row.length)
+    this.#load(this.#parents.at(state), frame)
+    const [id, index] = [idOf(action), indexOf(action)]
+    const node = frame.row[index]!
+    const outcome = isDelivery(action) ? this.#transitions.receive(node, id) : this.#transitions.act(node, id)
+    this.#compose(frame, index, outcome, isDelivery(action) && !this.#keeps ? frame.net.indexOf(id) : -1, 0)
+    this.#settle()
+    return [action, ...this.#urgent]
+  }
+
   #print(action: Action): string {
-    const id = Math.floor(action / 2 / nodesMax)
-    const index = Math.floor(action / 2) % nodesMax
-    return action % 2 === 1
+    const id = idOf(action)
+    return isDelivery(action)
       ? `deliver ${this.#model.printMessage(this.#transitions.messages.values[id]!)}`
-      : this.#model.printEvent(this.#transitions.events.values[id]!, index)
+      : this.#model.printEvent(this.#transitions.events.values[id]!, indexOf(action))
   }
 
   #printState(state: number): readonly string[] {
