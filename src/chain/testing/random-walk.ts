@@ -88,6 +88,7 @@ export class Walk {
     }
     this.#heal()
     this.#checkAll()
+    this.#checkQuiet()
   }
 
   #count(what: string): void {
@@ -298,6 +299,8 @@ export class Walk {
     this.#send(Number(unsealed(world.record!)!.writer), ++this.#crc, null)
     world.settle()
     invariant(this.#sent.at(-1)!.base !== null, 'after healing a record is acknowledged')
+    for (const id of ids) this.#tick(id, 200)
+    world.settle()
   }
 
   /** What a controller would do: recover what has no writer, place what asks for it, repair. */
@@ -338,6 +341,22 @@ export class Walk {
         kept.every((crc, i) => crc === sent[i]),
         `the batches of producer ${id} are in the log in order, without a gap`,
       )
+    }
+  }
+
+  /** What is over leaves nothing behind. */
+  #checkQuiet(): void {
+    const open = unsealed(this.world.record!)!
+    for (const { chain, peer } of this.world.nodes.values()) {
+      if (chain === null) continue
+      const { recoveries, repairs, removals, pending, unpublished, behind, writers } = chain
+      const left = { recoveries, repairs, removals, unpublished, behind }
+      for (const [what, { size }] of Object.entries(left)) {
+        invariant(size === 0, `node ${peer.nodeId} has ${size} ${what} left when all is quiet`)
+      }
+      invariant(pending.length === 0, 'nothing waits for a disk that has synced')
+      const roles = [...writers.values()].filter(({ segment }) => segment !== open.id)
+      invariant(roles.length === 0, 'nobody is the writer of a sealed segment')
     }
   }
 
