@@ -67,6 +67,9 @@ export interface NodeWorld {
 }
 
 const checksumEvery = 16
+/** At each tick. Who does not lead refuses. */
+const readChance = 0.02
+const readsMax = 100
 const membershipPauseMs = 300
 
 export class SimNode implements DiskUser {
@@ -93,6 +96,8 @@ export class SimNode implements DiskUser {
   /** Remote proposals that this leader took: whom to tell. */
   readonly #origins = new Map<TopicId, NodeId>()
   readonly #chainRequests = new Map<number, TopicId>()
+  /** Reads of the metadata that must be current: what was committed, by the witness's count, when they were asked. */
+  readonly #reads = new Map<number, number>()
   readonly #lost = new Set<NodeId>()
   readonly #shown = new Map<number, Shown>()
   #isWorking = false
@@ -247,6 +252,7 @@ export class SimNode implements DiskUser {
       this.#grant({ type: 'tick', nowMs })
       if (nowMs >= this.#controlMs) this.#control(nowMs)
     }
+    if (this.#prng.chance(readChance)) this.#readMetadata()
     this.#feedChain({ type: 'tick', nowMs })
     this.#expirePending(nowMs)
     this.#work()
@@ -357,9 +363,12 @@ export class SimNode implements DiskUser {
       case 'refused':
       case 'dropped':
       case 'accepted':
-      case 'readReady':
       case 'readRefused':
       case 'membership':
+        break
+      case 'readReady':
+        this.#world.witness.onReadReady(this, this.#reads.get(effect.token) ?? 0, effect.index)
+        this.#reads.delete(effect.token)
         break
       case 'diverged':
         this.#world.witness.report('diverged metadata', `node ${this.host.nodeId} at index ${effect.index}`)
@@ -467,6 +476,14 @@ export class SimNode implements DiskUser {
   #drawElectionTicks(): number {
     const { electionTicks } = this.#world.tuning.raft
     return this.#prng.between(electionTicks, 2 * electionTicks)
+  }
+
+  /** A read that must see everything that was committed anywhere before it was asked. */
+  #readMetadata(): void {
+    const token = ++this.#token
+    if (this.#reads.size >= readsMax) this.#reads.clear()
+    this.#reads.set(token, this.#world.witness.referenceIndex)
+    this.#feedRaft({ type: 'read', token })
   }
 
   // ── proposals: any node asks, the leader decides, everybody sees the outcome in the log

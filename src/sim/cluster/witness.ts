@@ -34,6 +34,7 @@ export interface Reached {
   fences: number
   tailCopies: number
   replacedInPlace: number
+  currentReads: number
 }
 
 /** What has been seen of one segment, whoever has it. */
@@ -58,6 +59,7 @@ export class Witness {
     fences: 0,
     tailCopies: 0,
     replacedInPlace: 0,
+    currentReads: 0,
   }
   /** Hears of records that may be gone: only their writer had vouched for them. */
   onDropped: (dropped: { index: number; from: Offset; to: Offset; leaderEpoch: number }) => void = () => {}
@@ -130,6 +132,13 @@ export class Witness {
     if (node.appliedIndex > this.referenceIndex) {
       this.report('snapshot from nowhere', `node ${node.host.nodeId} restores index ${node.appliedIndex}`)
     }
+  }
+
+  /** A leader vouches that nothing committed before the read was asked lies behind `index`. */
+  onReadReady(node: SimNode, committedWhenAsked: number, index: number): void {
+    this.reached.currentReads += 1
+    if (index >= committedWhenAsked) return
+    this.report('stale read', `node ${node.host.nodeId} reads at ${index} what was at ${committedWhenAsked} before`)
   }
 
   #applyToReference(entry: RaftEntry): void {
