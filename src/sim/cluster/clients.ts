@@ -5,9 +5,9 @@
 import type { ClientDoor } from './client-door.ts'
 import { drain } from './drain.ts'
 import type { History } from './history.ts'
-import { drawStyle, Producer, steadyStyle } from './producer.ts'
+import { drawStyle, Producer, type ProducerStyle, steadyStyle } from './producer.ts'
 import { drawReaderStyle, drawSamplerStyle, Reader } from './reader.ts'
-import { Trimmer } from './trimmer.ts'
+import { Trimmer, trim } from './trimmer.ts'
 import { type Tally, Workload } from './workload.ts'
 
 export interface ClientOptions {
@@ -44,6 +44,10 @@ export interface Clients {
   /** When each partition last acknowledged something with acks=all. */
   lastAcknowledgedAtMs(partition: number): number
   readonly tallies: Readonly<Record<Tally, number>>
+  /** One more producer, from now on. */
+  addProducer(partition: number, style: ProducerStyle): void
+  /** Asks for the log start to be moved; `onDone` hears when it was. */
+  trim(partition: number, offset: number, onDone: () => void): void
   /** Reads all partitions at all nodes to their ends. To be called when quiet and nothing is on its way any more. */
   readEverything(onDone: () => void): void
 }
@@ -65,6 +69,10 @@ export function startClients(door: ClientDoor, history: History, options: Client
     },
     lastAcknowledgedAtMs: partition => workload.seenOf(partition).lastAcknowledgedAtMs,
     tallies: workload.tallies,
+    addProducer: (partition, style) => {
+      new Producer(workload, workload.prng.fork(), partition, style)
+    },
+    trim: (partition, offset, onDone) => trim(workload, partition, offset, onDone),
     readEverything: onDone => drain(workload, onDone),
   }
 }

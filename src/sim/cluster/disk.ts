@@ -38,6 +38,9 @@ export class SimDisk {
   #user: DiskUser | null = null
   #waiting: DiskRecord[] = []
   #inFlight: DiskRecord[] | null = null
+  #isHeld = false
+  /** A sync whose time came while the disk was held. */
+  #late: (() => void) | null = null
 
   constructor(timeline: Timeline, prng: Prng, settings: DiskSettings) {
     this.#timeline = timeline
@@ -79,6 +82,18 @@ export class SimDisk {
     this.#forget()
   }
 
+  /** From now on no sync comes to its end. */
+  hold(): void {
+    this.#isHeld = true
+  }
+
+  letGo(): void {
+    const late = this.#late
+    this.#isHeld = false
+    this.#late = null
+    if (late !== null) this.#timeline.after(0, this.#user, late)
+  }
+
   /** Everything is gone; what comes back is another disk. */
   wipe(): void {
     invariant(this.#user === null, 'a disk is wiped while nobody uses it')
@@ -88,6 +103,8 @@ export class SimDisk {
 
   #forget(): void {
     this.#inFlight = null
+    this.#isHeld = false
+    this.#late = null
     this.#waiting = []
     this.written = this.durable.copy()
   }
@@ -101,7 +118,7 @@ export class SimDisk {
     const { syncMinMs, syncMeanMs, failure } = this.settings
     const stallMs = Math.max(0, this.stalledUntilMs - this.#timeline.nowMs)
     const delayMs = syncMinMs - Math.log(1 - this.#prng.float()) * syncMeanMs + stallMs
-    this.#timeline.after(delayMs, user, () => {
+    const end = () => {
       if (failure > 0 && this.#prng.chance(failure)) {
         this.counts.failures += 1
         user.onSyncFailed()
@@ -112,6 +129,10 @@ export class SimDisk {
       this.#inFlight = null
       user.onSynced(group)
       this.#sync()
+    }
+    this.#timeline.after(delayMs, user, () => {
+      if (this.#isHeld) this.#late = end
+      else end()
     })
   }
 }

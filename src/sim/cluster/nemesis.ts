@@ -55,6 +55,7 @@ export class Nemesis {
     for (const host of hosts) {
       host.disk.settings = calmDisk
       host.disk.stalledUntilMs = 0
+      host.disk.letGo()
       host.stall(0)
       host.clock.drift(1)
       this.#cluster.startNode(host.nodeId)

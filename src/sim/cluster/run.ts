@@ -116,7 +116,9 @@ export class ClusterRun {
   /** More copies of a partition's records were destroyed than it tolerates: what lay in [from, to) is excused. */
   giveUp(partition: number, from: number, to: number): void {
     this.given.add(partition)
-    const loss = { partition, from, to, belowLeaderEpoch: Number.POSITIVE_INFINITY, what: 'everything' } as const
+    // An unsealed segment that nobody can seal is where the log ends; a sealed one is a hole.
+    const belowLeaderEpoch = to === Number.POSITIVE_INFINITY ? Number.MAX_SAFE_INTEGER : Number.POSITIVE_INFINITY
+    const loss = { partition, from, to, belowLeaderEpoch, what: 'everything' } as const
     this.history.note({ type: 'destroyed', atMs: this.cluster.nowMs, ...loss })
   }
 

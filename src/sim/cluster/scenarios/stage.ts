@@ -14,6 +14,7 @@ import { entryTypes } from '../../../raft/storage.ts'
 import type { Cluster } from '../cluster.ts'
 import type { SimNode } from '../node.ts'
 import type { PeerMessage } from '../peer-messages.ts'
+import { type ProducerStyle, steadyStyle } from '../producer.ts'
 import type { ClusterRun, ClusterScenario } from '../run.ts'
 import { type Staging, staged } from './staging.ts'
 
@@ -210,6 +211,52 @@ export class Stage {
 
   leadAwayFrom(...nodes: readonly number[]): NodeId {
     return this.leadAmong(this.allBut(...nodes))
+  }
+
+  // ── orders
+
+  /** The writer goes on in a next segment: itself, on the same replicas. */
+  roll(): void {
+    const { writer, writerIncarnation, replicas, ackQuorum } = this.open
+    const next = { writer, writerIncarnation, replicas, ackQuorum }
+    const id = this.cluster.partitionId(partition)
+    this.node(writer)?.feed({ type: 'placement', partition: id, reason: 'size', next })
+  }
+
+  /** The writer hands over to another one. */
+  rotate(): void {
+    this.untilNowAndThen('the writer is told to hand over', () => this.cluster.rotate(partition))
+  }
+
+  /** As the controller orders it, only that it need not have a reason. */
+  recover(nodeId: number): void {
+    const { leader } = this.cluster
+    const id = this.cluster.partitionId(partition)
+    const next = leader?.placementAway(id) ?? null
+    if (next === null) throw new StoryCut('there is no place for the next segment')
+    this.node(nodeId)?.feed({ type: 'recover', partition: id, segment: this.open.id, next, spares: [] })
+  }
+
+  // ── the clients
+
+  /** Somebody is told of a commit that comes from now on. */
+  untilWritten(limitMs = waitLimitMs): void {
+    const sinceMs = this.cluster.nowMs
+    this.until('records are acknowledged', () => this.run.clients.lastAcknowledgedAtMs(partition) > sinceMs, limitMs)
+  }
+
+  addProducer(style: Partial<ProducerStyle>): void {
+    this.run.clients.addProducer(partition, { ...steadyStyle(this.prng, 20), ...style })
+  }
+
+  /** Asks until it is done. */
+  trim(offset: number): void {
+    let isDone = false
+    const ask = () => {
+      if (!isDone) this.run.clients.trim(partition, offset, () => (isDone = true))
+      return isDone
+    }
+    this.untilNowAndThen('the log start moves', ask, 200)
   }
 
   // ── messages
