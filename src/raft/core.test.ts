@@ -172,6 +172,60 @@ describe('the state', () => {
   })
 })
 
+describe('checksums of the applied state', () => {
+  const beat = (index: number, checksum: number): RaftEvent => {
+    const applied = { index: index as LogIndex, checksum }
+    const to = { from: memberOf(1), to: memberOf(2), term: 1 as Term }
+    return { type: 'message', message: { type: 'heartbeat', ...to, commit: 0 as LogIndex, round: 0, applied } }
+  }
+  const divergedAt = (raft: Raft, event: RaftEvent) =>
+    step(raft, event).flatMap(effect => (effect.do === 'diverged' ? [effect.index] : []))
+
+  /** A follower that was given forty entries and has applied none. */
+  function follower(): Raft {
+    const { raft } = group().node(2)
+    assert.ok(raft !== null)
+    const entries = Array.from({ length: 40 }, (_, i) => ({
+      index: (raft.handedOut + 1 + i) as LogIndex,
+      term: 1 as Term,
+      type: entryTypes.noop,
+      data: Buffer.alloc(0),
+    }))
+    const previous = { previousIndex: raft.handedOut, previousTerm: 1 as Term, entries, commit: 44 as LogIndex }
+    const envelope = { from: memberOf(1), to: memberOf(2), term: 1 as Term }
+    step(raft, { type: 'message', message: { type: 'append', ...envelope, ...previous } })
+    step(raft, { type: 'persisted', write: raft.writes.last })
+    assert.equal(raft.handedOut, 44)
+    return raft
+  }
+  const apply = (raft: Raft, index: number, checksum: number | null) =>
+    divergedAt(raft, { type: 'applied', index: index as LogIndex, checksum })
+
+  it('are compared where both took one, now or when this member gets there', () => {
+    const raft = follower()
+    apply(raft, 10, 100)
+    assert.deepEqual(divergedAt(raft, beat(10, 100)), [])
+    assert.deepEqual(divergedAt(raft, beat(10, 99)), [10])
+    assert.deepEqual(divergedAt(raft, beat(9, 99)), [], 'none was taken there')
+    assert.deepEqual(divergedAt(raft, beat(12, 120)), [])
+    assert.deepEqual(divergedAt(raft, beat(14, 140)), [], 'does not push the earlier one out')
+    assert.deepEqual(apply(raft, 11, 110), [])
+    assert.deepEqual(apply(raft, 12, 121), [12])
+    assert.deepEqual(divergedAt(raft, beat(14, 140)), [])
+    assert.deepEqual(apply(raft, 14, null), [], 'none was taken there')
+    assert.deepEqual(apply(raft, 13, 7), [], 'what goes back says nothing')
+    assert.deepEqual(divergedAt(raft, beat(13, 8)), [])
+  })
+
+  it('are remembered for the newest sixteen', () => {
+    const raft = follower()
+    for (let index = 5; index <= 21; index++) apply(raft, index, index)
+    assert.deepEqual(divergedAt(raft, beat(5, 0)), [])
+    assert.deepEqual(divergedAt(raft, beat(6, 0)), [6])
+    assert.equal(raft.checksums.length, 16)
+  })
+})
+
 /** Buffers become other byte arrays in a copy. */
 function plain(value: unknown): unknown {
   return JSON.parse(

@@ -26,7 +26,7 @@ import { decodeMembership, isSameMember, type Member, type Membership, reachedBy
 import { noteMembership } from './membership-history.ts'
 import { isSound } from './message-check.ts'
 import type { Append, Heartbeat, Message, SnapshotChunk, TimeoutNow } from './messages.ts'
-import { disconnected, type Progress } from './progress.ts'
+import { disconnected } from './progress.ts'
 import { onRead, startRound } from './reads.ts'
 import {
   advanceCommit,
@@ -240,9 +240,9 @@ function onReply(turn: Turn, message: Reply) {
 }
 
 function onFollowers(turn: Turn, message: Exclude<Reply, { readonly type: 'preVoteReply' | 'voteReply' }>) {
-  const { raft } = turn
-  const progress: Progress | undefined = raft.leading.followers.get(message.from.nodeId)
-  if (raft.role !== 'leader' || progress === undefined) return
+  // Whoever does not lead has no followers.
+  const progress = turn.raft.leading.followers.get(message.from.nodeId)
+  if (progress === undefined) return
   progress.isActive = true
   switch (message.type) {
     case 'appendAck':
