@@ -44,6 +44,10 @@ describe('random walks', () => {
     walks({ nodes: 3, copies: 3, minInsync: 2, steps: 500, wipes: 0, isRelaxed: true }, count)
   })
 
+  it('one writer with a lease, which acknowledges at once', () => {
+    walks({ nodes: 4, copies: 3, minInsync: 2, steps: 500, wipes: 0, isOneWriter: true }, count)
+  })
+
   it('one copy', () => {
     walks({ nodes: 2, copies: 1, minInsync: 1, steps: 400, wipes: 0 }, count)
   })

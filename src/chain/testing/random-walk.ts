@@ -7,7 +7,7 @@
 import type { NodeId, Offset } from '../../base/ids.ts'
 import { invariant } from '../../base/invariant.ts'
 import type { Prng } from '../../base/prng.ts'
-import type { ChainEffect } from '../events.ts'
+import type { Acks, ChainEffect } from '../events.ts'
 import { readLimit } from '../queries.ts'
 import { type SealReason, unsealed } from '../segment.ts'
 import { checkLocal } from './local-invariants.ts'
@@ -21,6 +21,8 @@ export interface WalkOptions {
   readonly wipes: number
   /** flush=relaxed: acknowledged when written, and one crash that may take it. */
   readonly isRelaxed?: boolean
+  /** One writer with a lease, for ever: then nothing that was acknowledged is lost, by whatever kind of acknowledgement. */
+  readonly isOneWriter?: boolean
 }
 
 interface Sent {
@@ -80,7 +82,10 @@ export class Walk {
   }
 
   run(): void {
-    for (const id of this.world.nodes.keys()) this.world.learn(Number(id))
+    for (const id of this.world.nodes.keys()) {
+      this.world.learn(Number(id))
+      this.world.feed(Number(id), { type: 'lease', untilMs: Number.MAX_SAFE_INTEGER })
+    }
     for (let i = 0; i < this.#options.steps; i++) {
       this.#act()
       for (const { chain } of this.world.nodes.values()) if (chain !== null) checkLocal(chain)
@@ -162,7 +167,7 @@ export class Walk {
     this.#send(id, producer.crc, producer)
   }
 
-  #send(id: number, crc: number, producer: Producer | null): void {
+  #send(id: number, crc: number, producer: Producer | null, asked: Acks | null = null): void {
     const token = this.#sent.push({ crc, producer, base: null, isRefused: false }) - 1
     const batch = {
       records: producer === null ? 1 + this.#below(3) : 1,
@@ -174,7 +179,9 @@ export class Walk {
       baseSequence: producer?.sequence ?? -1,
       payload: null,
     }
-    this.world.feed(id, { type: 'produce', token, partition, batch, acks: 'all' })
+    const some: readonly Acks[] = this.#options.isOneWriter === true && producer === null ? [0, 1, 'all'] : ['all']
+    const acks = asked ?? this.#prng.pick(some)
+    this.world.feed(id, { type: 'produce', token, partition, batch, acks })
   }
 
   #deliverOne(): void {
@@ -191,7 +198,7 @@ export class Walk {
 
   #place(id: number): void {
     const wanted = this.#placesWanted.get(id)
-    const on = this.#some(this.#options.copies)
+    const on = this.#placed(id)
     const reason = wanted?.reason ?? 'rotation'
     this.#placesWanted.delete(id)
     const next = this.#below(10) === 0 ? null : this.world.placement(on[0]!, on)
@@ -199,6 +206,7 @@ export class Walk {
   }
 
   #recover(id: number): void {
+    if (this.#options.isOneWriter === true) return
     const segment = this.world.record === null ? null : unsealed(this.world.record)
     if (segment === null) return
     const { chain, peer } = this.world.node(Number(segment.writer))
@@ -211,6 +219,7 @@ export class Walk {
   }
 
   #crashOrRestart(id: number): void {
+    if (this.#options.isOneWriter === true) return
     const { world } = this
     const down = [...world.nodes.values()].find(({ chain }) => chain === null)
     if (down !== undefined) {
@@ -296,7 +305,7 @@ export class Walk {
       this.#control()
     }
     world.settle()
-    this.#send(Number(unsealed(world.record!)!.writer), ++this.#crc, null)
+    this.#send(Number(unsealed(world.record!)!.writer), ++this.#crc, null, 'all')
     world.settle()
     invariant(this.#sent.at(-1)!.base !== null, 'after healing a record is acknowledged')
     for (const id of ids) this.#tick(id, 200)
@@ -323,8 +332,13 @@ export class Walk {
     }
   }
 
-  #placeHealthy(id: number): void {
+  #placed(id: number): readonly number[] {
     const on = this.#some(this.#options.copies)
+    return this.#options.isOneWriter === true ? [id, ...on.filter(other => other !== id)].slice(0, on.length) : on
+  }
+
+  #placeHealthy(id: number): void {
+    const on = this.#placed(id)
     const reason = this.#placesWanted.get(id)?.reason ?? 'rotation'
     this.#placesWanted.delete(id)
     this.world.feed(id, { type: 'placement', partition, reason, next: this.world.placement(on[0]!, on) })
