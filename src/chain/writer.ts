@@ -454,7 +454,8 @@ export function probe(turn: Turn, writer: Writer, progress: Progress): void {
 }
 
 export function askPlace(turn: Turn, writer: Writer, reason: SealReason): void {
-  const avoid = writer.replicas.filter(({ state }) => state !== 'live').map(({ nodeId }) => nodeId)
+  // A node that is unfit for this segment is as good as any for the next.
+  const avoid = writer.replicas.filter(({ state }) => state === 'lost').map(({ nodeId }) => nodeId)
   const { place } = writer
   if (place !== null && place.reason === reason && isEqual(place.avoid, avoid)) return
   writer.place = { reason, avoid, askedMs: turn.chain.pacedMs }
