@@ -35,13 +35,13 @@ export function drawConditions(prng: Prng): Conditions {
 
 export function drawTuning(prng: Prng): ClusterTuning {
   const nodes = prng.pick([3, 3, 3, 4, 5])
-  const replicas = prng.pick([3, 3, 3, 2])
+  const replicas = prng.pick([3, 3, 3, 3, 2, 2, 1])
   const tickMs = prng.pick([10, 20, 40])
   return {
     nodes,
     partitions: prng.between(1, 4),
     replicas,
-    minInsync: prng.pick([2, 2, 2, 1]),
+    minInsync: Math.min(prng.pick([2, 2, 2, 1, 3]), replicas),
     tickMs,
     raftTickMs: 50,
     controlMs: prng.pick([50, 100, 200]),

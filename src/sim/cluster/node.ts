@@ -196,7 +196,7 @@ export class SimNode implements DiskUser {
         this.#takeProposal(message)
         break
       case 'proposed':
-        this.#guess = Math.max(this.#guess, message.recordedIncarnation + 1)
+        if (!message.outcome.ok) this.#guess = Math.max(this.#guess, message.recordedIncarnation + 1)
         this.#settle(message.requestId, message.outcome)
         break
       case 'renew':
@@ -569,6 +569,7 @@ export class SimNode implements DiskUser {
 
   /** Asks until the cluster knows this boot; only then does the node hold replicas. */
   #register(): void {
+    if (this.chain !== null) return
     const { confirmed, attempted } = this.#identity
     const { nodeId, diskId } = this.member
     if (this.#guess > this.incarnation && confirmed === 0) {
@@ -580,7 +581,8 @@ export class SimNode implements DiskUser {
     }
     const command: Command = { do: 'registerNode', nodeId, diskId, confirmed, attempted, incarnation: this.incarnation }
     this.#ask(this.#newRequestId(), command, outcome => {
-      if (outcome?.ok === true) this.#onRegistered()
+      // The answer to an earlier try does not register this one.
+      if (outcome?.ok === true && command.incarnation === this.incarnation) this.#onRegistered()
       else if (this.chain === null) this.#retryRegistration()
     })
     this.#work()

@@ -150,7 +150,7 @@ export class ClusterRun {
     this.#expect(
       'L4 progress',
       () => uncommitted(cluster).length === 0,
-      () => uncommitted(cluster).join('; '),
+      () => firstFew(uncommitted(cluster)),
     )
     this.#expect(
       'agreement',
@@ -271,3 +271,6 @@ function disagreement(cluster: Cluster): string | null {
   }
   return null
 }
+
+const firstFew = (sentences: readonly string[]): string =>
+  sentences.length > 3 ? `${sentences.slice(0, 3).join('; ')}; and ${sentences.length - 3} more` : sentences.join('; ')
