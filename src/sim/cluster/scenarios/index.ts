@@ -1,7 +1,17 @@
 /** The stories that can be asked for by name; the first mixes everything. */
 import type { ClusterScenario } from '../run.ts'
+import { crashes } from './crashes.ts'
 import { cuts } from './cuts.ts'
+import { delays } from './delays.ts'
+import { recoveries } from './recoveries.ts'
 import { storm } from './storm.ts'
 import { zombies } from './zombies.ts'
 
-export const clusterScenarios: readonly ClusterScenario[] = [storm, ...zombies, ...cuts]
+export const clusterScenarios: readonly ClusterScenario[] = [
+  storm,
+  ...zombies,
+  ...cuts,
+  ...crashes,
+  ...delays,
+  ...recoveries,
+]

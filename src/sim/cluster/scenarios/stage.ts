@@ -141,6 +141,11 @@ export class Stage {
     this.cluster.note(what)
   }
 
+  /** The story cannot go on as it is told. */
+  cut(why: string): never {
+    throw new StoryCut(why)
+  }
+
   /** What must hold here, whatever the seed. */
   promise(isTrue: boolean, sentence: string): void {
     if (!isTrue) this.cluster.witness.report('story', sentence)
