@@ -295,8 +295,11 @@ describe('a recovery', () => {
   it('never ends below the log start: what was deleted had been committed', () => {
     const m = opened()
     m.ok({ do: 'advanceStart', version: 1, offset: at(8) })
+    assert.match(m.no(m.roll(7, m.place(1, 2))), /^INVALID: records/)
     m.ok(m.fence())
-    assert.match(m.no(m.recovered(2, 7, [m.replica(2), m.replica(3)], m.place(2, 3))), /^INVALID: records/)
+    const complete = [m.replica(2), m.replica(3)]
+    assert.match(m.no(m.recovered(2, 7, complete, m.place(2, 3))), /^INVALID: records/)
+    m.ok(m.recovered(2, 8, complete, m.place(2, 3)))
   })
 })
 
@@ -367,6 +370,47 @@ describe('copies of a sealed segment', () => {
     m.ok(archive([0, 4], [4, 10]))
     m.ok(remove(m, 2))
     assert.equal(copies(m), '3,4 complete 4')
+  })
+
+  it('that are lost are taken out, though what is left is incomplete, but not the very last trace of where it was', () => {
+    const m = sealed()
+    m.wipe(1)
+    m.wipe(2)
+    m.ok(remove(m, 1))
+    m.ok(remove(m, 2))
+    assert.equal(copies(m), '3 complete ')
+    assert.match(m.no(remove(m, 3)), /^INVALID: it is the last copy/)
+  })
+
+  it('are known by the boot that completed them last', () => {
+    const m = sealed()
+    m.restart(1)
+    const { version } = m.partition
+    m.ok(add(m, m.replica(1)))
+    assert.equal(m.partition.version, version + 1)
+    assert.equal(m.partition.chain[0]?.replicas[0]?.incarnation, 2)
+    assert.equal(copies(m), '1,2,3 complete 2,1')
+  })
+
+  it('that are surplus are taken away down to what the topic wants, each by somebody who saw the state before', () => {
+    const m = sealed()
+    const surplus = (nodeId: number, version = m.partition.version): PartitionChange => {
+      const segment = m.partition.chain[0]?.id as SegmentId
+      return { do: 'removeSurplus', version, segment, nodeId: nodeId as NodeId }
+    }
+    assert.match(m.no(surplus(1)), /^INVALID: it is no more than the topic wants/)
+    for (const nodeId of [3, 4]) m.ok(add(m, m.replica(nodeId)))
+    const other = surplus(2)
+    m.ok(surplus(1))
+    assert.match(m.no(other), /^STALE/)
+    assert.match(m.no(surplus(2)), /^INVALID: it is no more than the topic wants/)
+    m.wipe(2)
+    m.ok(surplus(2))
+    assert.equal(copies(m), '3,4 complete 3,4')
+    m.ok({ do: 'advanceStart', version: m.partition.version, offset: at(10) })
+    m.ok(surplus(3))
+    m.ok(surplus(4))
+    assert.equal(m.partition.chain.length, 1, 'the last copy of a deleted segment goes with the segment')
   })
 
   it('are not added to or taken from a segment that is not sealed', () => {
