@@ -3,6 +3,8 @@ import type { ClusterScenario } from '../run.ts'
 import { crashes } from './crashes.ts'
 import { cuts } from './cuts.ts'
 import { delays } from './delays.ts'
+import { disks } from './disks.ts'
+import { leaders } from './leaders.ts'
 import { recoveries } from './recoveries.ts'
 import { storm } from './storm.ts'
 import { zombies } from './zombies.ts'
@@ -14,4 +16,6 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   ...crashes,
   ...delays,
   ...recoveries,
+  ...leaders,
+  ...disks,
 ]

@@ -21,12 +21,13 @@ const severalAtOnce = (name: string, title: string, count: number): ClusterScena
     const isWriterAlive = prng.chance(0.3)
     if (!isWriterAlive) cluster.crash(open.writer)
     const recoverers = [...stage.others, open.writer].filter(nodeId => nodeId !== open.writer || isWriterAlive)
-    for (let i = 0; i < count; i++) {
-      stage.recover(recoverers[i % recoverers.length] as NodeId)
-      // The next one begins before this one can have sealed.
-      const begun = i + 1
-      if (begun < count) stage.until('a recovery has begun', () => look() || epochs.size >= begun)
+    // The next one begins before this one can have sealed.
+    const answers = stage.hold((_, __, message) => isChain(message, 'fenceReply'))
+    for (let begun = 0; begun < count; begun++) {
+      stage.recover(recoverers[begun % recoverers.length] as NodeId)
+      stage.until('a recovery has begun', () => look() || epochs.size > begun)
     }
+    answers.letGo(prng.pick(['in order', 'backwards']))
     stage.until('the segment is sealed', look)
     stage.promise(epochs.size <= 1 || stage.open.writeEpoch > Math.max(...epochs), 'each recovery has a higher epoch')
     if (epochs.size < count) stage.cut('the first recovery was faster')
