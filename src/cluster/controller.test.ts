@@ -155,6 +155,27 @@ describe('recovery', () => {
     )
   })
 
+  it('is also for a writer that lives, but has lost so many disks that it can neither commit nor seal', () => {
+    start(['', '', ''])
+    const { writer, others } = topic({ minInsync: 3 })
+    const [lost, other] = others as [number, number]
+    run(100)
+    cluster.wipe(lost)
+    const [order, ...more] = run(100)
+    assert.ok(order?.do === 'order' && order.event.type === 'recover' && more.length === 0)
+    assert.ok([writer, other].includes(order.to))
+    assert.deepEqual(
+      order.event.spares.map(({ nodeId }) => nodeId),
+      [lost],
+      'the node on its new disk may take the place of the old one',
+    )
+    start(['', '', ''])
+    const enough = topic({ minInsync: 2 })
+    run(100)
+    cluster.wipe(enough.others[0] as number)
+    assert.deepEqual(run(2000), [], 'its writer goes on with the others, and replaces what is lost by a roll')
+  })
+
   it('waits when too few copies live to tell where the segment ends, or too few nodes for the next', () => {
     start(['', '', ''])
     const { writer, others } = topic()

@@ -6,7 +6,8 @@
  * Nothing depends on these orders for safety: whoever carries one out proposes conditional commands. They may be lost,
  * repeated, late, or given by two leaders at a time.
  *
- *     recovery    an unsealed segment whose writer is gone or has started again, or whose recovery goes nowhere
+ *     recovery    an unsealed segment whose writer is gone or has started again, or has too few disks left to commit on, or
+ *                 whose recovery goes nowhere
  *     growing     an open segment with fewer copies than wanted, when there are nodes for more
  *     rotation    writers from the node that has most of them to the one that has least
  *     repair      (repair.ts) sealed segments: missing copies, surplus copies, deleted copies of lost disks
@@ -162,10 +163,15 @@ function look(controller: Controller, round: Round, id: PartitionId, record: Par
   }
 }
 
-/** An open segment is its writer's as long as that lives, as the boot that opened it. */
+/**
+ * An open segment is its writer's as long as that lives, as the boot that opened it, and as there are disks enough to commit
+ * on: without them the writer can neither go on nor seal, while a recovery may copy to others.
+ */
 function needsRecovery({ metadata, isLive }: Round, segment: Segment): boolean {
-  const node = metadata.nodes.get(segment.writer)
-  return segment.state === 'sealing' || node?.incarnation !== segment.writerIncarnation || !isLive(segment.writer)
+  if (segment.state === 'sealing' || !isLive(segment.writer)) return true
+  if (metadata.nodes.get(segment.writer)?.incarnation !== segment.writerIncarnation) return true
+  const isOnItsDisk = ({ nodeId, diskId }: Replica) => metadata.nodes.get(nodeId)?.diskId === diskId
+  return segment.replicas.filter(isOnItsDisk).length < segment.ackQuorum
 }
 
 function openFirst(controller: Controller, round: Round, id: PartitionId, { version }: Partition): void {
