@@ -110,6 +110,7 @@ export class SimNode implements DiskUser {
   #controlMs = 0
   #membershipMs = 0
   #guess: number
+  #registration: TopicId
 
   constructor(host: Host, world: NodeWorld, prng: Prng) {
     this.host = host
@@ -119,6 +120,7 @@ export class SimNode implements DiskUser {
     const identity = image.identity ?? { nodeId: host.nodeId, diskId: host.newDiskId(), confirmed: 0, attempted: 0 }
     this.incarnation = Math.max(identity.confirmed, identity.attempted) + 1
     this.#guess = this.incarnation
+    this.#registration = this.#newRequestId()
     this.#identity = identity
     this.member = { nodeId: identity.nodeId, diskId: identity.diskId }
     host.disk.open(this)
@@ -576,11 +578,13 @@ export class SimNode implements DiskUser {
       // Another disk under this node's id: the cluster knows higher numbers.
       this.#identity = { ...this.#identity, attempted: this.incarnation }
       this.incarnation = this.#guess
+      this.#registration = this.#newRequestId()
       this.host.disk.write({ kind: 'identity', identity: { ...this.#identity, attempted: this.incarnation } })
       return
     }
     const command: Command = { do: 'registerNode', nodeId, diskId, confirmed, attempted, incarnation: this.incarnation }
-    this.#ask(this.#newRequestId(), command, outcome => {
+    // One request for each number: when its answer is lost, asking again gets the same one.
+    this.#ask(this.#registration, command, outcome => {
       // The answer to an earlier try does not register this one.
       if (outcome?.ok === true && command.incarnation === this.incarnation) this.#onRegistered()
       else if (this.chain === null) this.#retryRegistration()
