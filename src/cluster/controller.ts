@@ -75,6 +75,7 @@ export type Order =
   | { readonly do: 'propose'; readonly command: Command }
 
 interface Recovery {
+  readonly partition: PartitionId
   readonly segment: SegmentId
   readonly recoverer: NodeId
   readonly incarnation: number
@@ -118,12 +119,15 @@ export function control(
   for (const topic of metadata.topics.values()) {
     if (topic.isDeleting) purge(controller, round, topic.id)
     else {
-      for (const [index, record] of topic.partitions.entries()) {
-        look(controller, round, { topicId: topic.id, index }, record)
+      for (let index = 0; index < topic.partitions.length; index++) {
+        const record = topic.partitions[index] as Partition
+        if (needsAttention(round, record)) look(controller, round, { topicId: topic.id, index }, record)
       }
     }
   }
-  for (const key of controller.recoveries.keys()) if (!isRecovering(metadata, key)) controller.recoveries.delete(key)
+  for (const [key, { partition }] of controller.recoveries) {
+    if (!isRecovering(round, partition)) controller.recoveries.delete(key)
+  }
   rotate(controller, round)
   repair(controller.repairs, controller.settings, round)
   return round.orders
@@ -157,10 +161,13 @@ function look(controller: Controller, round: Round, id: PartitionId, record: Par
   const segment = unsealed(record)
   if (segment === null) openFirst(controller, round, id, record)
   else if (needsRecovery(round, segment)) recover(controller, round, id, record, segment)
-  else {
-    controller.recoveries.delete(partitionKey(id))
-    if (segment.replicas.length < record.config.replicas) grow(controller, round, id, segment)
-  }
+  else grow(controller, round, id, segment)
+}
+
+/** Most partitions need nothing; this is all that a round does with them. */
+function needsAttention(round: Round, record: Partition): boolean {
+  const segment = unsealed(record)
+  return segment === null || segment.replicas.length < record.config.replicas || needsRecovery(round, segment)
 }
 
 /**
@@ -170,8 +177,9 @@ function look(controller: Controller, round: Round, id: PartitionId, record: Par
 function needsRecovery({ metadata, isLive }: Round, segment: Segment): boolean {
   if (segment.state === 'sealing' || !isLive(segment.writer)) return true
   if (metadata.nodes.get(segment.writer)?.incarnation !== segment.writerIncarnation) return true
-  const isOnItsDisk = ({ nodeId, diskId }: Replica) => metadata.nodes.get(nodeId)?.diskId === diskId
-  return segment.replicas.filter(isOnItsDisk).length < segment.ackQuorum
+  let disks = 0
+  for (const { nodeId, diskId } of segment.replicas) if (metadata.nodes.get(nodeId)?.diskId === diskId) disks++
+  return disks < segment.ackQuorum
 }
 
 function openFirst(controller: Controller, round: Round, id: PartitionId, { version }: Partition): void {
@@ -207,7 +215,14 @@ function recover(controller: Controller, round: Round, id: PartitionId, record: 
   addPlacement(round.loads, next)
   const { incarnation } = round.metadata.nodes.get(recoverer) ?? { incarnation: 0 }
   const sinceMs = isUnderWay ? before.sinceMs : nowMs
-  controller.recoveries.set(key, { segment: segment.id, recoverer, incarnation, sinceMs, orderedMs: nowMs })
+  controller.recoveries.set(key, {
+    partition: id,
+    segment: segment.id,
+    recoverer,
+    incarnation,
+    sinceMs,
+    orderedMs: nowMs,
+  })
   const spares = sparesOf(round, segment, next)
   const event = { type: 'recover', partition: id, segment: segment.id, next, spares } as const
   round.orders.push({ do: 'order', to: recoverer, event })
@@ -322,9 +337,8 @@ function forget({ asked }: Controller, nowMs: number): void {
   for (const [key, sinceMs] of asked) if (nowMs - sinceMs > memoryMs) asked.delete(key)
 }
 
-function isRecovering(metadata: Metadata, key: PartitionKey): boolean {
-  const dash = key.lastIndexOf('-')
-  const id = { topicId: key.slice(0, dash) as TopicId, index: Number(key.slice(dash + 1)) }
-  const record = metadata.partition(id)
-  return record !== null && unsealed(record) !== null
+function isRecovering(round: Round, partition: PartitionId): boolean {
+  const record = round.metadata.partition(partition)
+  const segment = record === null ? null : unsealed(record)
+  return segment !== null && needsRecovery(round, segment)
 }

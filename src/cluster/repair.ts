@@ -70,12 +70,20 @@ function dropHopeless({ underWay, removals }: Repairs, settings: ControllerSetti
   for (const [segment, askedMs] of removals) if (nowMs - askedMs >= settings.repeatMs) removals.delete(segment)
 }
 
+/** Goes on behind what the last round looked at, and begins again at the end. */
 function nextPartitions(repairs: Repairs, { auditedMax }: ControllerSettings, { metadata }: Round): PartitionId[] {
-  const all = metadata.allPartitions()
-  const count = Math.min(auditedMax, all.length)
-  const from = all.length === 0 ? 0 : repairs.cursor % all.length
-  repairs.cursor = from + count
-  return [...all.slice(from, from + count), ...all.slice(0, Math.max(from + count - all.length, 0))]
+  const found: PartitionId[] = []
+  const from = repairs.cursor
+  let position = 0
+  for (const { id, isDeleting, partitions } of metadata.topics.values()) {
+    const end = isDeleting ? position : position + partitions.length
+    for (let at = Math.max(from, position); at < end && found.length < auditedMax; at++) {
+      found.push({ topicId: id, index: at - position })
+    }
+    position = end
+  }
+  repairs.cursor = from + found.length < position ? from + found.length : 0
+  return found
 }
 
 function audit(
@@ -93,6 +101,10 @@ function audit(
     if (segment.end === null) continue
     if (segment.state === 'deleting') removeLost(repairs, round, id, segment)
     else {
+      if (isWhole(segment, wanted, round)) {
+        repairs.underWay.delete(segment.id)
+        continue
+      }
       const sources = segment.replicas.filter(replica => isComplete(segment, replica) && isThere(round, replica))
       if (sources.some(({ nodeId }) => nodeId === repairs.underWay.get(segment.id)?.target)) {
         repairs.underWay.delete(segment.id)
@@ -107,6 +119,15 @@ function audit(
       }
     }
   }
+}
+
+/** Exactly as many copies as are wanted, all complete and there: true of nearly all, so it costs little. */
+function isWhole({ replicas, complete }: Segment, wanted: number, { metadata, isLive }: Round): boolean {
+  if (replicas.length !== wanted || complete?.length !== wanted) return false
+  for (const { nodeId, diskId } of replicas) {
+    if (metadata.nodes.get(nodeId)?.diskId !== diskId || !isLive(nodeId)) return false
+  }
+  return true
 }
 
 const isComplete = ({ complete }: Segment, { nodeId }: Replica) => complete?.includes(nodeId) ?? false
