@@ -122,7 +122,6 @@ export function onVoteReply(turn: Turn, { from, isGranted }: VoteReply): void {
 export function countOwnVote(turn: Turn): void {
   const { raft } = turn
   if (raft.role !== 'candidate' || raft.writes.durable < raft.writes.hardStateWrite) return
-  if (raft.votes.has(raft.self.nodeId)) return
   raft.votes.set(raft.self.nodeId, true)
   countVotes(turn)
 }

@@ -29,7 +29,7 @@ export function followsLeader(turn: Turn, message: Append | Heartbeat | Snapshot
   }
   const isOther = raft.leader !== null && !isSameMember(raft.leader, from)
   if (term === raft.term && isOther) return false
-  if (term > raft.term || raft.role !== 'follower' || raft.leader === null) becomeFollower(turn, term, from)
+  becomeFollower(turn, term, from)
   resetElectionTimer(raft)
   return true
 }
