@@ -587,7 +587,11 @@ export class SimNode implements DiskUser {
     this.#ask(this.#registration, command, outcome => {
       // The answer to an earlier try does not register this one.
       if (outcome?.ok === true && command.incarnation === this.incarnation) this.#onRegistered()
-      else if (this.chain === null) this.#retryRegistration()
+      else if (this.chain === null) {
+        // A refusal is final for its request: the node before may still count as up, and be down by the next try.
+        if (outcome?.ok === false) this.#registration = this.#newRequestId()
+        this.#retryRegistration()
+      }
     })
     this.#work()
   }
