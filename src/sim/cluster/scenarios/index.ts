@@ -1,11 +1,14 @@
 /** The stories that can be asked for by name; the first mixes everything. */
 import type { ClusterScenario } from '../run.ts'
+import { clocks } from './clocks.ts'
 import { crashes } from './crashes.ts'
 import { cuts } from './cuts.ts'
 import { delays } from './delays.ts'
 import { disks } from './disks.ts'
 import { leaders } from './leaders.ts'
 import { recoveries } from './recoveries.ts'
+import { sizes } from './sizes.ts'
+import { slownesses } from './slowness.ts'
 import { storm } from './storm.ts'
 import { zombies } from './zombies.ts'
 
@@ -18,4 +21,7 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   ...recoveries,
   ...leaders,
   ...disks,
+  ...slownesses,
+  ...clocks,
+  ...sizes,
 ]

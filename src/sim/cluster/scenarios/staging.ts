@@ -75,6 +75,7 @@ function calmRaft(drawn: RaftSettings, prng: Prng): RaftSettings {
 function calmChain(drawn: ChainSettings, prng: Prng): ChainSettings {
   return {
     ...drawn,
+    appendBytesMax: prng.pick([2000, 1 << 20]),
     inflightBytesMax: prng.pick([5000, 1 << 20]),
     backlogBytesMax: 1 << 20,
     uncommittedBytesMax: 1 << 20,
