@@ -296,6 +296,52 @@ describe('copies of sealed segments', () => {
     assert.equal(counts[0], 1)
   })
 
+  it('are ordered of another node when the first one is lost, or takes too long', () => {
+    start(['', '', '', '', '', ''])
+    const { partition, others } = topic()
+    cluster.roll(partition)
+    const repairers = (orders: Order[]) =>
+      orders.flatMap(order => (order.do === 'order' && order.event.type === 'repair' ? [order.to] : []))
+    cluster.wipe(others[0] as number)
+    const [first] = repairers(run(100))
+    assert.deepEqual([...new Set(repairers(run(settings.repairMs - 200)))], [first])
+    kill(first as number)
+    const [second] = repairers(run(600))
+    assert.ok(second !== undefined && second !== first)
+    cluster.start(second)
+    assert.deepEqual(repairers(run(200)).slice(0, 1), [second], 'its new boot knows nothing of the order')
+    const { sinceMs } = controller.repairs.underWay.get(sealed(partition).id) ?? { sinceMs: -1 }
+    run(settings.repairMs + 200)
+    const later = controller.repairs.underWay.get(sealed(partition).id)?.sinceMs ?? -1
+    assert.ok(later >= sinceMs + settings.repairMs)
+  })
+
+  it('are looked after in turns when there are many', () => {
+    start(['', '', '', ''])
+    const topicIds = [cluster.createTopic(1, 5), cluster.createTopic(2, 5), cluster.createTopic(3, 5)]
+    for (const topicId of topicIds) for (let index = 0; index < 5; index++) cluster.roll({ topicId, index }, undefined)
+    cluster.apply({ do: 'deleteTopic', topicId: topicIds[1] as never })
+    controller = createController({ ...settings, auditedMax: 4, purgeMs: 1e9 })
+    cluster.wipe(1)
+    const seen = new Set<string>()
+    for (let i = 0; i < 8; i++) {
+      for (const order of run(100)) {
+        if (order.do === 'order' && order.event.type === 'repair') {
+          seen.add(`${topicIds.indexOf(order.event.partition.topicId)} ${order.event.partition.index}`)
+        }
+      }
+    }
+    const expected = topicIds.flatMap((topicId, topicIndex) =>
+      topicIndex === 1
+        ? []
+        : [0, 1, 2, 3, 4].flatMap(index => {
+            const [segment] = cluster.partition({ topicId, index }).chain
+            return segment?.replicas.some(({ nodeId }) => nodeId === 1) ? [`${topicIndex} ${index}`] : []
+          }),
+    )
+    assert.deepEqual([...seen].sort(), expected.sort())
+  })
+
   it('that are more than wanted are given up one at a time, never a wanted one', () => {
     start(['a', 'a', 'b', 'c'])
     const { partition } = topic()
@@ -341,6 +387,55 @@ describe('what else there is to do', () => {
     assert.deepEqual(run(100).map(show), [`${writer}: replica joined, next on ${[writer, 3 - writer, 3]}`])
     assert.equal(run(1800).length, 0)
     assert.equal(run(400).length, 1)
+  })
+
+  it('an open segment stays as it is while there are no nodes for more copies', () => {
+    start(['', '', ''])
+    kill(3)
+    topic()
+    assert.deepEqual(
+      run(10_000).filter(order => order.do === 'order'),
+      [],
+    )
+  })
+
+  it('writers stay where they are when a move would only change who has more', () => {
+    start(['', '', ''])
+    cluster.createTopic(1, 4)
+    const counts = [1, 2, 3].map(nodeId => loadOf(cluster.metadata.loads, node(nodeId)).writers)
+    assert.deepEqual(counts.toSorted(), [1, 1, 2])
+    assert.deepEqual(run(20_000), [])
+  })
+
+  it('writers move to where a copy is already, of topics that stay, and not while there is something to recover', () => {
+    start(['', '', '', ''])
+    for (const nodeId of [3, 4]) cluster.dead.add(nodeId)
+    const gone = cluster.createTopic(1, 2, { replicas: 1, minInsync: 1 })
+    const apart = cluster.createTopic(2, 2, { replicas: 2, minInsync: 1 })
+    cluster.dead.delete(3)
+    for (const nodeId of [2]) cluster.dead.add(nodeId)
+    // Node 1 writes all of these, and node 3 has a copy of them.
+    const together = cluster.createTopic(3, 2, { replicas: 2, minInsync: 1 })
+    cluster.dead.clear()
+    cluster.apply({ do: 'deleteTopic', topicId: gone })
+    const writers = [together, together, apart, apart].map(
+      (topicId, i) => cluster.last({ topicId, index: i % 2 }).writer,
+    )
+    nowMs = 10_000
+    grantorStep(grantor, { type: 'lead', nowMs, nodes: [1, 2, 3, 4].map(node) })
+    const rotations = run(40_000).flatMap(order =>
+      order.do === 'order' && order.event.type === 'placement' ? [{ to: order.to, event: order.event }] : [],
+    )
+    assert.ok(rotations.length > 0, `writers are ${writers}`)
+    for (const { to, event } of rotations) {
+      assert.equal(cluster.last(event.partition).writer, to)
+      assert.notEqual(event.partition.topicId, gone)
+    }
+    kill(2)
+    controller.rotatedMs = 0
+    const during = round()
+    assert.ok(during.some(order => order.do === 'order' && order.event.type === 'recover'))
+    assert.ok(!during.some(order => order.do === 'order' && order.event.type === 'placement'))
   })
 
   it('writers move from a node that has two more than another, one at a time', () => {
