@@ -1,4 +1,28 @@
-/** The stories that can be asked for by name; the first mixes everything. */
+/**
+ * The stories that can be asked for by name; the first mixes everything. Together they are the interleavings that the protocol
+ * must survive (docs/protocol.md), by what they are about:
+ *
+ *      1  a writer that sleeps while it is replaced                  zombies
+ *      2  a writer cut off from some of the others                   cuts
+ *      3  crashes that lose what was not synced                      crashes
+ *      4  late, doubled, reordered appends                           delays
+ *      5  two recoveries, dying recoverers, the writer's own seal    recoveries
+ *      6  a leader change or silence while a seal is decided         leaders
+ *      7  fences and disks that are lost in a recovery               disks
+ *      8  full disks                                                 (a node's: full-disk)
+ *      9  failed syncs: sync-fails-at-…, in crashes; errors of reads, bit rot, torn tails (a node's: failed-sync, rot, sweep)
+ *     10  slow disks, links and loops; backlogs                      slowness
+ *     11  clocks                                                     clocks
+ *     12  too many deaths                                            disks
+ *     13  empty, smallest and full segments                          sizes
+ *     14  deletion against repair, recovery and readers              removals
+ *     15  readers at replicas that hold more than is sealed          retries
+ *     16  retries across seals, failovers and dropped tails; acks=1  retries
+ *     17  power losses, rolling restarts                             wholes (a node id that comes back: disks)
+ *
+ * Where a node's scenarios are named, the interleaving is about a real file system, which simulated nodes of a cluster do not
+ * have: there one node's production code runs down to its journal. Archives come with the archive.
+ */
 import type { ClusterScenario } from '../run.ts'
 import { clocks } from './clocks.ts'
 import { crashes } from './crashes.ts'
@@ -7,9 +31,12 @@ import { delays } from './delays.ts'
 import { disks } from './disks.ts'
 import { leaders } from './leaders.ts'
 import { recoveries } from './recoveries.ts'
+import { removals } from './removals.ts'
+import { retries } from './retries.ts'
 import { sizes } from './sizes.ts'
 import { slownesses } from './slowness.ts'
 import { storm } from './storm.ts'
+import { wholes } from './wholes.ts'
 import { zombies } from './zombies.ts'
 
 export const clusterScenarios: readonly ClusterScenario[] = [
@@ -24,4 +51,7 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   ...slownesses,
   ...clocks,
   ...sizes,
+  ...removals,
+  ...retries,
+  ...wholes,
 ]
