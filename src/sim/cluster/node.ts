@@ -31,14 +31,9 @@ import type { DiskUser } from './disk.ts'
 import type { Host } from './host.ts'
 import type { DiskRecord, Identity } from './image.ts'
 import type { PeerMessage } from './peer-messages.ts'
+import { type OnOutcome, Requests } from './requests.ts'
 import type { ClusterTuning } from './tuning.ts'
 import type { Witness } from './witness.ts'
-
-interface Pending {
-  readonly onOutcome: (outcome: Outcome | null) => void
-  /** When the proposer stops waiting for an answer; the command may still be applied. */
-  deadlineMs: number
-}
 
 export interface Shown {
   readonly highWatermark: number
@@ -92,7 +87,7 @@ export class SimNode implements DiskUser {
   readonly #chainEvents: ChainEvent[] = []
   readonly #held: { readonly after: Write; readonly send: () => void }[] = []
   #persisted: Write = 0
-  readonly #pending = new Map<TopicId, Pending>()
+  readonly #requests = new Requests()
   /** Remote proposals that this leader took: whom to tell. */
   readonly #origins = new Map<TopicId, NodeId>()
   readonly #chainRequests = new Map<number, TopicId>()
@@ -199,7 +194,7 @@ export class SimNode implements DiskUser {
         break
       case 'proposed':
         if (!message.outcome.ok) this.#guess = Math.max(this.#guess, message.recordedIncarnation + 1)
-        this.#settle(message.requestId, message.outcome)
+        this.#requests.settle(message.requestId, message.outcome)
         break
       case 'renew':
         this.#takeRenewal(from, message.incarnation, message.sentAtMs)
@@ -256,7 +251,7 @@ export class SimNode implements DiskUser {
     }
     if (this.#prng.chance(readChance)) this.#readMetadata()
     this.#feedChain({ type: 'tick', nowMs })
-    this.#expirePending(nowMs)
+    this.#requests.expire(nowMs)
     this.#work()
   }
 
@@ -281,7 +276,7 @@ export class SimNode implements DiskUser {
   }
 
   /** Asks for a command; `onOutcome` gets null when nobody answered in time. */
-  propose(command: Command, onOutcome: (outcome: Outcome | null) => void): void {
+  propose(command: Command, onOutcome: OnOutcome): void {
     this.#ask(this.#newRequestId(), command, onOutcome)
     this.#work()
   }
@@ -356,7 +351,7 @@ export class SimNode implements DiskUser {
         this.#appliedIndex = effect.snapshot.index
         this.#snapshotIndex = effect.snapshot.index
         this.#world.witness.onRestore(this)
-        this.#settleRemembered()
+        this.#requests.settleRemembered(this.metadata.outcomes)
         this.#afterApply()
         break
       case 'role':
@@ -438,7 +433,7 @@ export class SimNode implements DiskUser {
         return
       }
       const outcome = this.metadata.apply(decoded.command, decoded.requestId)
-      this.#settle(decoded.requestId, outcome)
+      this.#requests.settle(decoded.requestId, outcome)
       const origin = this.#origins.get(decoded.requestId)
       if (origin !== undefined) {
         this.#origins.delete(decoded.requestId)
@@ -494,9 +489,9 @@ export class SimNode implements DiskUser {
     return this.#prng.bytes(16).toString('hex') as TopicId
   }
 
-  #ask(requestId: TopicId, command: Command, onOutcome: (outcome: Outcome | null) => void): void {
+  #ask(requestId: TopicId, command: Command, onOutcome: OnOutcome): void {
     const deadlineMs = this.host.clock.monotonicMs + this.#world.tuning.proposeTimeoutMs
-    this.#pending.set(requestId, { onOutcome, deadlineMs })
+    this.#requests.add(requestId, deadlineMs, onOutcome)
     const encoded = encodeCommand(command, requestId)
     const message = { type: 'propose', requestId, command: encoded, origin: this.host.nodeId, hops: 0 } as const
     if (this.#isLeader) this.#takeProposal(message)
@@ -518,31 +513,6 @@ export class SimNode implements DiskUser {
   #sendOutcome(to: NodeId, requestId: TopicId, outcome: Outcome): void {
     const recordedIncarnation = this.metadata.nodes.get(to)?.incarnation ?? 0
     this.#world.send(this.host, to, { type: 'proposed', requestId, outcome, recordedIncarnation })
-  }
-
-  #settle(requestId: TopicId, outcome: Outcome): void {
-    const pending = this.#pending.get(requestId)
-    if (pending === undefined) return
-    this.#pending.delete(requestId)
-    pending.onOutcome(outcome)
-  }
-
-  /** A snapshot came over the entries that this node waited for; the outcomes that matter are remembered in it. */
-  #settleRemembered(): void {
-    for (const requestId of [...this.#pending.keys()]) {
-      const outcome = this.metadata.outcomes.get(requestId)
-      if (outcome !== undefined) this.#settle(requestId, outcome)
-    }
-  }
-
-  /** Who waits is told that nobody knows. The answer is still taken if it comes. */
-  #expirePending(nowMs: number): void {
-    for (const [requestId, pending] of this.#pending) {
-      if (pending.deadlineMs > nowMs) continue
-      pending.deadlineMs = Number.POSITIVE_INFINITY
-      pending.onOutcome(null)
-      if (this.#pending.size > pendingMax) this.#pending.delete(requestId)
-    }
   }
 
   #proposeForChain(effect: Extract<ChainEffect, { do: 'propose' }>): void {
@@ -676,9 +646,6 @@ export class SimNode implements DiskUser {
     return this.metadata.nodes.get(nodeId)?.isUp === true && !this.#lost.has(nodeId)
   }
 }
-
-/** Answers still taken after their time; beyond it the oldest are forgotten. */
-const pendingMax = 1000
 
 /** The next step towards having every registered node, with the disk that it has now, among the voters. */
 function nextMembershipChange(membership: Membership, metadata: Metadata): MembershipChange | null {
