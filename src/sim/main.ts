@@ -71,6 +71,7 @@ async function repeat(seed: number): Promise<number> {
   watchdog.begin(seed)
   const report = await jobOf(seed).run(values.trace ? line => console.log(line) : undefined)
   printRun(report)
+  if (report.state !== undefined) console.log(report.state)
   printCounts(report.counts)
   return report.anomalies.length > 0 ? 1 : 0
 }

@@ -41,6 +41,8 @@ export interface RunReport {
   readonly events: number
   readonly virtualMs: number
   readonly counts: Counts
+  /** What everything looked like when it broke, where the world can say it. */
+  readonly state?: string
 }
 
 const probeLimitMs = 20_000

@@ -3,7 +3,7 @@
  * its methods: crash, restart, cut, stall, wipe; `run` lets time pass, `until` waits for something to be true.
  */
 import type { NodeId, Offset, SegmentId, TopicId } from '../../base/ids.ts'
-import { invariant } from '../../base/invariant.ts'
+import { InvariantViolation, invariant } from '../../base/invariant.ts'
 import { Prng } from '../../base/prng.ts'
 import { highWatermark, type ReadLimit, readLimit, roleOf } from '../../chain/core.ts'
 import type { ChainEffect, NewBatch } from '../../chain/events.ts'
@@ -37,6 +37,8 @@ interface Payload {
   readonly serials: readonly number[]
 }
 
+/** A healthy run has some hundreds of events ahead of it. */
+const waitingMax = 100_000
 /** A broken connection is noticed after so long, where it is noticed. */
 const resetMeanMs = 5
 const startLimitMs = 20_000
@@ -96,8 +98,23 @@ export class Cluster {
   /** Whether it became true in time. */
   until(isTrue: () => boolean, limitMs: number): boolean {
     const untilMs = this.nowMs + limitMs
-    while (!this.isBroken && !isTrue()) if (!this.timeline.step(untilMs)) return isTrue()
+    while (!this.isBroken && !isTrue()) if (!this.#step(untilMs)) return isTrue()
     return !this.isBroken
+  }
+
+  #step(untilMs: number): boolean {
+    if (this.timeline.waiting > waitingMax) {
+      this.witness.report('storm of messages', `${waitingMax} things are about to happen: something multiplies`)
+      return false
+    }
+    try {
+      return this.timeline.step(untilMs)
+    } catch (error) {
+      if (!(error instanceof InvariantViolation)) throw error
+      const where = error.stack?.split('\n')[2]?.trim() ?? ''
+      this.witness.report('broken invariant', `${error.message} (${where.replace(/file:.*\/src\//, 'src/')})`)
+      return false
+    }
   }
 
   // ── the machines
@@ -255,6 +272,15 @@ export class Cluster {
   /** A line of the story. */
   note(line: string): void {
     this.#traceLine('', () => `── ${line}`)
+  }
+
+  /** What every node and the metadata look like now, for people who want to know how it broke. */
+  get state(): string {
+    const chains = this.partitions.flatMap(({ index }) => [
+      `partition ${index}: version ${this.record(index)?.version}, start ${this.record(index)?.logStartOffset}`,
+      ...(this.record(index)?.chain ?? []).slice(-shownSegments).map(segment => `  ${segmentText(segment)}`),
+    ])
+    return [...this.hosts.map(hostText), ...chains].join('\n')
   }
 
   trace(host: Host, line: () => string): void {
@@ -527,4 +553,22 @@ function brief(value: unknown): string {
     if (inner !== null && typeof inner === 'object' && inner.type === 'Buffer') return `${inner.data.length} B`
     return typeof inner === 'string' && inner.length === 32 ? inner.slice(0, 6) : inner
   })
+}
+
+const shownSegments = 4
+
+function segmentText({ id, state, base, end, writer, writeEpoch, recoveryEpoch, replicas, complete }: Segment): string {
+  const copies = replicas.map(({ nodeId }) => `${nodeId}${complete?.includes(nodeId) ? '' : '*'}`)
+  return `${id} ${state} [${base}, ${end ?? '…'}) epoch ${writeEpoch}/${recoveryEpoch ?? '-'} writer ${writer} copies ${copies}`
+}
+
+function hostText({ nodeId, node, disk }: Host): string {
+  if (node === null) return `node ${nodeId}: down`
+  const { term, role, commit } = node.raft
+  const copies = [...disk.written.segments.values()].slice(-2 * shownSegments)
+  const ends = copies.map(
+    copy => `${copy.id}:${disk.durable.segments.get(copy.id)?.end ?? '-'}/${copy.end}^${copy.fenceEpoch}`,
+  )
+  const stall = disk.stalledUntilMs > 0 ? ' (its disk stalls)' : ''
+  return `node ${nodeId}: boot ${node.incarnation}, ${role} in term ${term}, commit ${commit}, applied ${node.appliedIndex}${stall}; segments durable/written^fence ${ends.join(' ')}`
 }

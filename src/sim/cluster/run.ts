@@ -42,6 +42,8 @@ export interface ClusterReport {
   readonly events: number
   readonly virtualMs: number
   readonly counts: Map<string, number>
+  /** When it is broken: what everything looked like then. */
+  readonly state?: string
 }
 
 /** After the end of all faults, so long until the cluster must be whole and writable again. */
@@ -212,6 +214,7 @@ export function runCluster(options: {
     events: cluster.timeline.events,
     virtualMs: cluster.nowMs,
     counts: countsOf(run),
+    ...(cluster.isBroken ? { state: cluster.state } : {}),
   }
 }
 

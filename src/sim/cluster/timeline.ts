@@ -34,6 +34,11 @@ export class Timeline {
     return this.#events
   }
 
+  /** How many are still to happen. */
+  get waiting(): number {
+    return this.#heap.length
+  }
+
   /** Over what `mix` was told: equal for two runs of one seed. */
   get hash(): string {
     return (this.#hash >>> 0).toString(16).padStart(8, '0')
