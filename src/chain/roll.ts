@@ -128,15 +128,16 @@ function factsOf(turn: Turn, writer: Writer, end: Offset) {
   return facts
 }
 
-export function onSealOutcome(turn: Turn, writer: Writer, outcome: ProposalOutcome): void {
+export function onSealOutcome({ chain }: Turn, writer: Writer, outcome: ProposalOutcome): void {
   const { roll } = writer
   if (writer.phase !== 'frozen' || roll === null || roll.proposal === null) return
   // Done: the record will show it. Unknown: asked again in time.
   if (outcome.kind !== 'refused') return
-  // Somebody recovers the segment, as the record will show; or the placement is stale, and another one may do.
+  // Somebody recovers the segment, as the record will show; or the placement is stale, and another one may do. That is asked for
+  // in time: at once would be a loop where no placement helps.
   writer.phase = 'placing'
   writer.roll = { ...roll, proposal: null }
-  askPlace(turn, writer, roll.reason)
+  writer.place = { reason: roll.reason, avoid: [], askedMs: chain.pacedMs }
 }
 
 // ── the record tells how it ended
