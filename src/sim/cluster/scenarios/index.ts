@@ -1,5 +1,5 @@
 /**
- * The stories that can be asked for by name; the first mixes everything. Together they are the interleavings that the protocol
+ * The stories that can be asked for by name; the first two mix everything. Together the others are the interleavings that the protocol
  * must survive (docs/protocol.md), by what they are about:
  *
  *      1  a writer that sleeps while it is replaced                  zombies
@@ -25,6 +25,7 @@
  */
 import type { ClusterScenario } from '../run.ts'
 import { clocks } from './clocks.ts'
+import { close } from './close.ts'
 import { crashes } from './crashes.ts'
 import { cuts } from './cuts.ts'
 import { delays } from './delays.ts'
@@ -41,6 +42,7 @@ import { zombies } from './zombies.ts'
 
 export const clusterScenarios: readonly ClusterScenario[] = [
   storm,
+  close,
   ...zombies,
   ...cuts,
   ...crashes,
