@@ -33,7 +33,7 @@ function run(ms: number, roundMs = 100): Order[] {
   return orders
 }
 
-const round = () => control(controller, { metadata: cluster.metadata, grantor, nowMs })
+const round = () => control(controller, { metadata: cluster.metadata, grantor, nowMs, wallMs: 1_600_000_000_000 + nowMs })
 
 function kill(nodeId: number): void {
   cluster.dead.add(nodeId)
@@ -469,6 +469,7 @@ describe('what else there is to do', () => {
     assert.ok(order?.do === 'propose')
     assert.equal(cluster.apply(order.command), 1)
     assert.equal(cluster.last({ topicId, index: 0 }).id, 1 as SegmentId)
+    assert.ok(cluster.last({ topicId, index: 0 }).createdAtMs >= 1_600_000_000_000, 'a time of day')
     assert.deepEqual(
       run(1000)
         .map(show)

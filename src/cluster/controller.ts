@@ -96,6 +96,7 @@ export interface Controller {
 export interface Round {
   readonly metadata: Metadata
   readonly nowMs: number
+  readonly wallMs: number
   readonly isLive: (nodeId: NodeId) => boolean
   /** The metadata's, with what was ordered in this round. */
   readonly loads: LoadByNode
@@ -106,14 +107,21 @@ export function createController(settings: ControllerSettings): Controller {
   return { settings, recoveries: new Map(), asked: new Map(), rotatedMs: 0, repairs: createRepairs() }
 }
 
+/** What the leader knows when a round begins. */
+export interface ControlInput {
+  readonly metadata: Metadata
+  readonly grantor: Grantor
+  /** The monotonic clock: it paces. */
+  readonly nowMs: number
+  /** The time of day: for what is recorded. */
+  readonly wallMs: number
+}
+
 /** One round: to be called every so often while this node leads, with the grantor of its leases. */
-export function control(
-  controller: Controller,
-  { metadata, grantor, nowMs }: { readonly metadata: Metadata; readonly grantor: Grantor; readonly nowMs: number },
-): Order[] {
+export function control(controller: Controller, { metadata, grantor, nowMs, wallMs }: ControlInput): Order[] {
   for (const [nodeId, { incarnation }] of metadata.nodes) watch(grantor, nodeId, incarnation, nowMs)
   const live = (nodeId: NodeId) => metadata.nodes.get(nodeId)?.isUp === true && isLive(grantor, nodeId)
-  const round: Round = { metadata, nowMs, isLive: live, loads: new Map(metadata.loads), orders: [] }
+  const round: Round = { metadata, nowMs, wallMs, isLive: live, loads: new Map(metadata.loads), orders: [] }
   forget(controller, nowMs)
   tellLeases(controller, round, grantor)
   for (const topic of metadata.topics.values()) {
@@ -192,7 +200,7 @@ function openFirst(controller: Controller, round: Round, id: PartitionId, { vers
     partition: id.index,
     version,
     next,
-    nowMs: round.nowMs,
+    nowMs: round.wallMs,
   }
   round.orders.push({ do: 'propose', command })
 }

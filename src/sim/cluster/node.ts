@@ -622,7 +622,9 @@ export class SimNode implements DiskUser {
 
   #control(nowMs: number): void {
     this.#controlMs = nowMs + this.#world.tuning.controlMs
-    for (const order of control(this.#controller, { metadata: this.metadata, grantor: this.#grantor, nowMs })) {
+    const { metadata } = this
+    const { wallMs } = this.host.clock
+    for (const order of control(this.#controller, { metadata, grantor: this.#grantor, nowMs, wallMs })) {
       if (order.do === 'propose') {
         this.#ask(this.#newRequestId(), order.command, () => {})
         continue
