@@ -11,9 +11,12 @@ import { emptyDisk, memberOf, type RaftDisk, type RaftNode, snapshotData, startN
 import { type Searchable, searchableLater } from './searchable.ts'
 
 const everyFault = 'any loss, delay, order and repetition of messages; writes that complete late or never'
+const promptWrites = 'any loss, delay, order and repetition of messages; writes are durable at once'
 const preVotesGranted = 'pre-votes are granted at once (the configuration raft-pre-vote has them)'
-const lostForSize =
-  'refused votes, and messages of a term that the receiver’s disk has left, are always lost (raft-replication has them)'
+const lostForSize = [
+  'refused votes, messages of a term that the receiver’s disk has left, and such as say again what was acted on, are lost',
+  '(raft-replication has them all)',
+].join(' ')
 
 const voters = (...ids: readonly number[]): Membership => ids.map(id => ({ ...memberOf(id), role: 'voter' }))
 
@@ -58,7 +61,7 @@ const wholeTerms: RaftConfiguration = {
   termMax: 2,
   campaigners: [1, 2],
   preVote: 'granted',
-  loses: ['stale', 'refusals'],
+  loses: ['stale', 'refusals', 'known'],
   isSymmetric: true,
 }
 
@@ -72,20 +75,20 @@ const replication: RaftConfiguration = {
   preVote: 'granted',
 }
 
-/** The first leader's entry is on its own disk only, and so is the second's; the third member has none. */
+/** What the first leader wrote is on its own disk only, and so is the second's no-op, which is less; the third has nothing. */
 function twoTermsLater(): RaftBeginning {
-  const noop = (term: number): RaftEntry => ({
+  const entry = (term: number, index: number): RaftEntry => ({
     term: term as Term,
-    index: 1 as LogIndex,
-    type: entryTypes.noop,
-    data: Buffer.alloc(0),
+    index: index as LogIndex,
+    type: index === 1 ? entryTypes.noop : entryTypes.command,
+    data: Buffer.from(index === 1 ? '' : 'o'),
   })
   const disk = (term: number, votedFor: number, ...entries: RaftEntry[]): RaftDisk => ({
     hardState: { term: term as Term, votedFor: votedFor as NodeId },
     snapshot: null,
     entries,
   })
-  const disks = [disk(1, 1, noop(1)), disk(2, 2, noop(2)), disk(2, 2)]
+  const disks = [disk(1, 1, entry(1, 1), entry(1, 2)), disk(2, 2, entry(2, 1)), disk(2, 2)]
   return {
     nodes: disks.map((each, at) => startNode(memberOf(at + 1), voters(1, 2, 3), each)),
     history: [
@@ -97,9 +100,9 @@ function twoTermsLater(): RaftBeginning {
 
 const olderTerm: RaftConfiguration = {
   name: 'raft-older-term',
-  title: 'two leaders came and went and left an entry each; terms 3 and 4 decide what becomes of them',
+  title: 'two leaders came and went and left entries that nobody else has; terms 3 and 4 decide what becomes of them',
   limits: [
-    everyFault,
+    promptWrites,
     preVotesGranted,
     lostForSize,
     'no crash; the third member only votes; the entries are the no-ops of four leaders',
@@ -108,15 +111,16 @@ const olderTerm: RaftConfiguration = {
   budgets: {},
   termMax: 4,
   campaigners: [1, 2],
+  lateWriters: [],
   preVote: 'granted',
-  loses: ['stale', 'refusals'],
+  loses: ['stale', 'refusals', 'known'],
 }
 
 /** The third member led term 1 and wrote more than it could send; the first leads term 2 and has compacted its log. */
 function laggingCluster(): RaftCluster {
   const cluster = ledCluster(3, 1, 2)
   cluster.cutOff.add(3)
-  for (let token = 0; token < 3; token++) feed(cluster, 3, { type: 'propose', token, data: Buffer.from('o') })
+  for (let token = 0; token < 4; token++) feed(cluster, 3, { type: 'propose', token, data: Buffer.from('o') })
   elect(cluster, 1)
   feed(cluster, 1, { type: 'propose', token: 0, data: Buffer.from('n') })
   feed(cluster, 1, { type: 'changeMembership', token: 1, change: { kind: 'addLearner', member: memberOf(4) } })
@@ -129,24 +133,62 @@ const snapshots: RaftConfiguration = {
   name: 'raft-snapshots',
   title:
     'a leader has compacted what a member lacks, a change of members included, who has other entries in its place; a crash and a rival',
-  limits: [everyFault, preVotesGranted, lostForSize, 'one more snapshot; the rival is one that is up to date'],
+  limits: [
+    everyFault,
+    preVotesGranted,
+    lostForSize,
+    'the rival is one that is up to date; nothing is written but its no-op',
+  ],
   begin: () => initial(laggingCluster()),
-  budgets: { crash: 1, snapshot: 1 },
+  budgets: { crash: 1, heartbeat: 1 },
   termMax: 3,
   campaigners: [2],
   preVote: 'granted',
-  loses: ['stale', 'refusals'],
+  loses: ['stale', 'refusals', 'known'],
+}
+
+const compaction: RaftConfiguration = {
+  name: 'raft-compaction',
+  title: 'a leader of term 1 is asked to write; somebody takes a snapshot; a crash; the second member is a rival',
+  limits: [everyFault, preVotesGranted, lostForSize, 'one command, one snapshot; only the third member writes late'],
+  begin: () => initial(ledCluster(1, 2, 3)),
+  budgets: { crash: 1, propose: 1, snapshot: 1 },
+  termMax: 2,
+  campaigners: [2],
+  lateWriters: [3],
+  preVote: 'granted',
+  loses: ['stale', 'refusals', 'known'],
+}
+
+const pipeline: RaftConfiguration = {
+  name: 'raft-pipeline',
+  title: 'a leader of term 1 is asked to write twice and sends ahead of the answers; the second member is a rival',
+  limits: [everyFault, preVotesGranted, lostForSize, 'no crash; two commands; only the third member writes late'],
+  begin: () => initial(ledCluster(1, 2, 3)),
+  budgets: { propose: 2 },
+  termMax: 2,
+  campaigners: [2],
+  lateWriters: [3],
+  preVote: 'granted',
+  loses: ['stale', 'refusals', 'known'],
 }
 
 const reads: RaftConfiguration = {
   name: 'raft-reads',
   title: 'a leader of term 1 and a rival in term 2 are asked to read while one of them writes',
-  limits: [everyFault, preVotesGranted, lostForSize, 'no crash; one read, one command'],
+  limits: [
+    promptWrites,
+    preVotesGranted,
+    lostForSize,
+    'no crash; one read, one command, one round of heartbeats besides',
+  ],
   begin: () => initial(ledCluster(1, 2, 3)),
-  budgets: { read: 1, propose: 1 },
+  budgets: { read: 1, propose: 1, heartbeat: 1 },
   termMax: 2,
+  campaigners: [2],
+  lateWriters: [],
   preVote: 'granted',
-  loses: ['stale', 'refusals'],
+  loses: ['stale', 'refusals', 'known'],
 }
 
 /** Four voters; the leader of term 1 is cut off when it begins to remove the fourth. */
@@ -159,15 +201,17 @@ function halfRemoved(): RaftCluster {
 
 const membership: RaftConfiguration = {
   name: 'raft-membership',
-  title: 'a leader of four removes one and is cut off; who leads next removes that leader; the first leads again',
-  limits: [everyFault, preVotesGranted, lostForSize, 'no crash; the first two campaign; two changes'],
+  title:
+    'a leader of four removes one and is cut off; who leads next removes that leader; the first leads again; a crash',
+  limits: [promptWrites, preVotesGranted, lostForSize, 'the first two campaign; two changes'],
   begin: () => initial(halfRemoved()),
-  budgets: { change: 1 },
+  budgets: { change: 1, crash: 1 },
   changes: [{ kind: 'remove', member: memberOf(1) }],
   termMax: 3,
   campaigners: [1, 2],
+  lateWriters: [],
   preVote: 'granted',
-  loses: ['stale', 'refusals'],
+  loses: ['stale', 'refusals', 'known'],
 }
 
 function growing(): RaftCluster {
@@ -189,20 +233,41 @@ const growth: RaftConfiguration = {
   termMax: 2,
   campaigners: [2],
   preVote: 'granted',
-  loses: ['stale', 'refusals'],
+  loses: ['stale', 'refusals', 'known'],
+}
+
+/** Three voters, and a fourth member that only learns. */
+function learning(): RaftCluster {
+  const cluster = ledCluster(1, 2, 3)
+  cluster.nodes.push(startNode(memberOf(4), [], emptyDisk))
+  feed(cluster, 1, { type: 'changeMembership', token: 0, change: { kind: 'addLearner', member: memberOf(4) } })
+  return cluster
+}
+
+const learner: RaftConfiguration = {
+  name: 'raft-learner',
+  title: 'a leader of three voters and a learner is asked to write; the second member is a rival; a crash',
+  limits: [promptWrites, preVotesGranted, lostForSize, 'one command'],
+  begin: () => initial(learning()),
+  budgets: { propose: 1, crash: 1 },
+  termMax: 2,
+  campaigners: [2],
+  lateWriters: [],
+  preVote: 'granted',
+  loses: ['stale', 'refusals', 'known'],
 }
 
 const removal: RaftConfiguration = {
   name: 'raft-removal',
-  title: 'a leader of three is asked to remove two members, itself perhaps; the third member is a rival',
-  limits: [everyFault, preVotesGranted, lostForSize, 'no crash; two changes'],
+  title: 'a leader of three is asked to remove two members, itself perhaps; a crash; the third member is a rival',
+  limits: [everyFault, preVotesGranted, lostForSize, 'two changes'],
   begin: () => initial(ledCluster(1, 2, 3)),
-  budgets: { change: 2 },
+  budgets: { change: 2, crash: 1 },
   changes: [1, 2, 3].map(id => ({ kind: 'remove', member: memberOf(id) })),
   termMax: 2,
   campaigners: [3],
   preVote: 'granted',
-  loses: ['stale', 'refusals'],
+  loses: ['stale', 'refusals', 'known'],
 }
 
 const wiped: RaftConfiguration = {
@@ -213,18 +278,19 @@ const wiped: RaftConfiguration = {
   budgets: { wipe: 1, propose: 1 },
   termMax: 2,
   preVote: 'granted',
-  loses: ['stale', 'refusals'],
+  loses: ['stale', 'refusals', 'known'],
 }
 
 const transfer: RaftConfiguration = {
   name: 'raft-transfer',
   title: 'a leader is asked to hand over while it is asked to write, and others campaign',
-  limits: [everyFault, preVotesGranted, lostForSize, 'no crash; one command'],
+  limits: [promptWrites, preVotesGranted, lostForSize, 'no crash; one command, one round of heartbeats'],
   begin: () => initial(ledCluster(1, 2, 3)),
-  budgets: { transfer: 1, propose: 1 },
+  budgets: { transfer: 1, propose: 1, heartbeat: 1 },
   termMax: 2,
+  lateWriters: [],
   preVote: 'granted',
-  loses: ['stale', 'refusals'],
+  loses: ['stale', 'refusals', 'known'],
 }
 
 const preVote: RaftConfiguration = {
@@ -241,18 +307,21 @@ const preVote: RaftConfiguration = {
 }
 
 export const configurations: readonly RaftConfiguration[] = [
-  preVote,
-  transfer,
-  reads,
-  wiped,
+  elections,
+  wholeTerms,
+  replication,
+  pipeline,
   olderTerm,
+  snapshots,
+  compaction,
+  reads,
+  transfer,
   growth,
+  learner,
   removal,
   membership,
-  snapshots,
-  elections,
-  replication,
-  wholeTerms,
+  wiped,
+  preVote,
 ]
 
 export const raftModels: readonly Searchable[] = configurations.map(each =>

@@ -20,6 +20,8 @@ import {
   memberOf,
   type RaftNode,
   type RaftNote,
+  seatsOf,
+  seatsOfWord,
   settings,
   settled,
   snapshotData,
@@ -28,7 +30,6 @@ import {
   type Turn,
   take,
   votersOf,
-  votersOfWord,
   waitForTimer,
   wordOf,
   wordsOfDisk,
@@ -68,9 +69,12 @@ export interface RaftConfiguration {
   readonly changes?: readonly MembershipChange[]
   /**
    * Messages that are always lost, which makes for far fewer states: those of a term that the receiver's disk has left behind
-   * (they would only tell the sender so), refused votes (they would only end a campaign early), appends.
+   * (they would only tell the sender so), refused votes (they would only end a campaign early), what says again to its receiver
+   * what it has acted on (it matters to one that forgot by a crash), appends.
    */
-  readonly loses?: readonly ('stale' | 'refusals' | 'appends')[]
+  readonly loses?: readonly ('stale' | 'refusals' | 'known' | 'appends')[]
+  /** Whose writes may become durable late or never; without it, everybody's. The others' are durable at once. */
+  readonly lateWriters?: readonly number[]
   /** The nodes start alike, so the first one to campaign may as well be the first one. */
   readonly isSymmetric?: boolean
 }
@@ -103,7 +107,7 @@ type RaftModel = Model<RaftNode, Message, RaftModelEvent, RaftNote, RaftEnv>
 export function raftModel(configuration: RaftConfiguration): RaftModel {
   const { name, title, limits, budgets } = configuration
   const { nodes, history = [] } = configuration.begin()
-  const firstVoters = votersOf(nodes[0]!.initialMembership)
+  const firstSeats = seatsOf(nodes[0]!.initialMembership)
   const indexes = new Map(nodes.map((node, index) => [node.core.self.nodeId, index]))
   return {
     name,
@@ -125,7 +129,7 @@ export function raftModel(configuration: RaftConfiguration): RaftModel {
     isSpent: (node, message) => isSpent(configuration, node, message),
     checkNode,
     checkPair,
-    checkAll: (all, env) => checkAll(budgets, firstVoters, all, env),
+    checkAll: (all, env) => checkAll(budgets, firstSeats, all, env),
     sights,
     printNode,
     printMessage,
@@ -135,9 +139,16 @@ export function raftModel(configuration: RaftConfiguration): RaftModel {
 
 type RaftStep = Step<RaftNode, Message, RaftNote> & { readonly sends: readonly Message[] }
 
-function turn(node: RaftNode, run: (turn: Turn) => void, notes: readonly RaftNote[] = []): RaftStep {
+function turn(
+  { lateWriters }: RaftConfiguration,
+  node: RaftNode,
+  run: (turn: Turn) => void,
+  notes: readonly RaftNote[] = [],
+): RaftStep {
   const at = startTurn(node)
   run(at)
+  const isLate = lateWriters?.includes(node.core.self.nodeId) ?? true
+  while (!isLate && node.pending.length > 0) completeWrite(at)
   return { node: settled(node), sends: at.sends, notes: [...notes, ...at.notes] }
 }
 
@@ -173,9 +184,11 @@ function mayCampaign({ termMax, campaigners }: RaftConfiguration, { core }: Raft
   return campaigners?.includes(core.self.nodeId) ?? true
 }
 
-function receive({ loses = [] }: RaftConfiguration, node: RaftNode, message: Message): RaftStep | null {
+function receive(configuration: RaftConfiguration, node: RaftNode, message: Message): RaftStep | null {
+  const { loses = [] } = configuration
   if (loses.includes('stale') && isOfThePast(node, message)) return null
-  return turn(node, at => take(at, { type: 'message', message }))
+  if (loses.includes('known') && isKnown(node, message)) return null
+  return turn(configuration, node, at => take(at, { type: 'message', message }))
 }
 
 function isLost({ loses = [] }: RaftConfiguration, message: Message): boolean {
@@ -187,40 +200,56 @@ function isOfThePast({ disk }: RaftNode, { type, term }: Message): boolean {
   return type !== 'preVote' && type !== 'preVoteReply' && term < disk.hardState.term
 }
 
+/** Acknowledged long ago, or a known acknowledgement. */
+function isKnown({ core, disk }: RaftNode, message: Message): boolean {
+  if (message.term !== core.term || disk.hardState.term !== core.term) return false
+  if (message.type === 'append') {
+    const last = message.previousIndex + message.entries.length
+    // An entry of the leader's term came with one of its appends, and was acknowledged when it became durable.
+    const isAnswered = (disk.entries.findLast(({ term }) => term === message.term)?.index ?? 0) >= last
+    return isAnswered && core.commit >= Math.min(message.commit, last)
+  }
+  if (message.type !== 'appendAck' && message.type !== 'appendReject') return false
+  const progress = core.leading.followers.get(message.from.nodeId)
+  if (progress === undefined || progress.state !== 'replicate') return false
+  return progress.match >= (message.type === 'appendAck' ? message.index : message.previousIndex)
+}
+
 function isRefusal(message: Message): boolean {
   return (message.type === 'voteReply' || message.type === 'preVoteReply') && !message.isGranted
 }
 
-function act({ preVote }: RaftConfiguration, node: RaftNode, event: RaftModelEvent): RaftStep | null {
+function act(configuration: RaftConfiguration, node: RaftNode, event: RaftModelEvent): RaftStep | null {
+  const step = (run: (turn: Turn) => void, notes: readonly RaftNote[] = spend) => turn(configuration, node, run, notes)
   const spend: RaftNote[] = [{ kind: 'spent', budget: event.kind }]
   switch (event.kind) {
     case 'complete':
-      return turn(node, completeWrite)
+      return step(completeWrite, [])
     case 'timeout':
-      return turn(node, preVote === 'granted' ? campaignAtOnce : waitForTimer, spend)
+      return step(configuration.preVote === 'granted' ? campaignAtOnce : waitForTimer)
     case 'crash':
       return { node: crashAndRestart(node, event.writesKept), sends: [], notes: spend }
     case 'wipe':
       return { node: startNode(otherDisk(node.core.self), [], emptyDisk), sends: [], notes: spend }
     case 'propose': {
       const token = node.core.log.entries.length
-      return turn(node, at => take(at, { type: 'propose', token, data: Buffer.from('x') }), spend)
+      return step(at => take(at, { type: 'propose', token, data: Buffer.from('x') }))
     }
     case 'heartbeat':
-      return turn(node, waitForTimer, spend)
+      return step(waitForTimer)
     case 'depose':
-      return turn(node, loseQuorum, spend)
+      return step(loseQuorum)
     case 'snapshot': {
       const data = snapshotData(node.applied)
       const index = node.applied.length as LogIndex
-      return turn(node, at => take(at, { type: 'snapshotTaken', index, data }), spend)
+      return step(at => take(at, { type: 'snapshotTaken', index, data }))
     }
     case 'read':
-      return turn(node, at => take(at, { type: 'read', token: event.committed }), spend)
+      return step(at => take(at, { type: 'read', token: event.committed }))
     case 'change':
-      return turn(node, at => take(at, { type: 'changeMembership', token: 0, change: event.change }), spend)
+      return step(at => take(at, { type: 'changeMembership', token: 0, change: event.change }))
     case 'transfer':
-      return turn(node, at => take(at, { type: 'transfer', to: event.to }), spend)
+      return step(at => take(at, { type: 'transfer', to: event.to }))
   }
 }
 
@@ -292,6 +321,7 @@ function committed(env: RaftEnv, { term, from, words }: Extract<RaftNote, { kind
 function isSpent({ loses = [] }: RaftConfiguration, node: RaftNode, message: Message): boolean {
   const { core, disk } = node
   if (isOfThePast(node, message)) return true
+  if (loses.includes('known') && isKnown(node, message)) return true
   if (disk.hardState.term !== core.term || message.term !== core.term) return false
   switch (message.type) {
     case 'vote':
@@ -337,8 +367,8 @@ function checkPair(one: RaftNode, other: RaftNode): void {
 const termOfWord = (word: string) => word.slice(0, word.indexOf(':'))
 
 /** What is committed is on the disks of a majority of those who are voters by what is committed; a wiped disk is excused. */
-function checkAll(budgets: Budgets, firstVoters: readonly string[], nodes: readonly RaftNode[], env: RaftEnv): void {
-  const voters = env.ledger.reduce((before, { word }) => votersOfWord(word) ?? before, firstVoters)
+function checkAll(budgets: Budgets, firstSeats: string, nodes: readonly RaftNode[], env: RaftEnv): void {
+  const voters = votersOf(env.ledger.reduce((seats, { word }) => seatsOfWord(word) ?? seats, firstSeats))
   const wiped = (budgets.wipe ?? 0) - (env.left.wipe ?? 0)
   const disks = nodes.filter(({ core }) => voters.includes(diskOf(core.self))).map(({ disk }) => wordsOfDisk(disk))
   for (const [at, { word }] of env.ledger.entries()) {

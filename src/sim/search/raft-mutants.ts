@@ -50,8 +50,19 @@ export const raftMutants: readonly SearchMutant[] = [
     ],
   },
   {
-    name: 'votes for one whose log is behind',
+    name: 'votes without a look at the log',
     model: 'raft-two-terms',
+    edits: [
+      {
+        file: 'src/raft/log.ts',
+        find: 'return term > ours || (term === ours && index >= lastIndex(log))',
+        replace: 'return term >= 0',
+      },
+    ],
+  },
+  {
+    name: 'votes for one whose log is shorter in the same term',
+    model: 'raft-replication',
     edits: [
       {
         file: 'src/raft/log.ts',
@@ -61,13 +72,13 @@ export const raftMutants: readonly SearchMutant[] = [
     ],
   },
   {
-    name: 'compares logs by length before term when it votes',
+    name: 'compares logs by their length only when it votes',
     model: 'raft-older-term',
     edits: [
       {
         file: 'src/raft/log.ts',
         find: 'return term > ours || (term === ours && index >= lastIndex(log))',
-        replace: 'return index > lastIndex(log) || (index === lastIndex(log) && term >= ours)',
+        replace: 'return index >= lastIndex(log) && term >= 0',
       },
     ],
   },
@@ -99,8 +110,9 @@ export const raftMutants: readonly SearchMutant[] = [
     edits: [
       {
         file: 'src/raft/follower.ts',
-        find: "sendAfterLog(turn, { type: 'appendAck'",
-        replace: "send(turn, { type: 'appendAck'",
+        find: "sendAfterLog(turn, { type: 'appendAck', from: turn.raft.self, to, term, index })",
+        replace:
+          "turn.effects.push({ do: 'send', message: { type: 'appendAck', from: turn.raft.self, to, term, index }, after: null })",
       },
     ],
   },
@@ -150,7 +162,7 @@ export const raftMutants: readonly SearchMutant[] = [
   },
   {
     name: 'appends without a look at the entry before',
-    model: 'raft-replication',
+    model: 'raft-older-term',
     edits: [
       {
         file: 'src/raft/follower.ts',
@@ -161,7 +173,7 @@ export const raftMutants: readonly SearchMutant[] = [
   },
   {
     name: 'cuts the log at every append, not only where it differs',
-    model: 'raft-replication',
+    model: 'raft-pipeline',
     edits: [
       {
         file: 'src/raft/follower.ts',
@@ -248,9 +260,14 @@ export const raftMutants: readonly SearchMutant[] = [
     ],
   },
   {
-    name: 'counts the votes of learners',
-    model: 'raft-growth',
+    name: 'asks learners for votes, and counts them',
+    model: 'raft-learner',
     edits: [
+      {
+        file: 'src/raft/election.ts',
+        find: "membershipOf(raft).filter(seat => seat.role === 'voter' && !isSameMember(seat, raft.self))",
+        replace: 'membershipOf(raft).filter(seat => !isSameMember(seat, raft.self))',
+      },
       {
         file: 'src/raft/membership.ts',
         find: "if (role !== 'voter') continue\n",
@@ -305,6 +322,7 @@ export const raftMutants: readonly SearchMutant[] = [
   {
     name: 'acknowledges a snapshot before it is durable',
     model: 'raft-snapshots',
+    harmless: 'what a snapshot stands for is committed, and on the disks of a majority without this one',
     edits: [
       {
         file: 'src/raft/snapshot-receiver.ts',
@@ -326,14 +344,14 @@ export const raftMutants: readonly SearchMutant[] = [
     ],
   },
   {
-    name: 'hands over to one who lacks entries, and he leads at once',
+    name: 'votes for a successor without a look at the log',
     model: 'raft-transfer',
     edits: [
       {
         file: 'src/raft/election.ts',
-        find: "raft.role = 'candidate'\n",
+        find: 'isUpToDate(raft.log, message.lastIndex, message.lastTerm)\n  if (isGranted) {',
         replace:
-          "raft.role = 'candidate'\n  if (isTransfer) for (const { nodeId } of membershipOf(raft)) raft.votes.set(nodeId, true)\n",
+          '(message.isTransfer || isUpToDate(raft.log, message.lastIndex, message.lastTerm))\n  if (isGranted) {',
       },
     ],
   },

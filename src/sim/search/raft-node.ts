@@ -5,7 +5,7 @@
  *
  * Two things are in a normal form, so that states which differ in nothing that matters are one state. Writes are counted from
  * the last durable one, as the core only compares them. And no clock is ahead: a follower has just stopped believing in a
- * leader, a leader has just checked its quorum. What a belief in a leader would do, ignore a candidate, is the same as the loss
+ * leader, a leader has just checked its quorum, and is about to give up handing over. What a belief in a leader would do, ignore a candidate, is the same as the loss
  * of its message; so nothing that can go wrong is left out by this.
  */
 import type { LogIndex, NodeId, Term } from '../../base/ids.ts'
@@ -83,22 +83,23 @@ export const emptyDisk: RaftDisk = { hardState: { term: 0 as Term, votedFor: nul
 export function wordOf({ term, type, data }: RaftEntry): string {
   if (type === entryTypes.noop) return `${term}:`
   if (type === entryTypes.command) return `${term}:${data.toString('latin1')}`
-  return `${term}:${decodeMembership(data)
-    .map(seat => `${seat.role}=${diskOf(seat)}`)
-    .join('+')}`
+  return `${term}:${seatsOf(decodeMembership(data))}`
 }
+
+/** Members in a word. */
+export const seatsOf = (membership: Membership): string =>
+  membership.map(seat => `${seat.role}=${diskOf(seat)}`).join('+')
+
+/** The members that an entry names; null for any other entry. */
+export const seatsOfWord = (word: string): string | null =>
+  word.includes('=') ? word.slice(word.indexOf(':') + 1) : null
 
 /** A node with its disk, in a word. */
 export const diskOf = ({ nodeId, diskId }: Member): string => `${nodeId}/${diskId}`
 
-export const votersOf = (membership: Membership): readonly string[] =>
-  membership.filter(({ role }) => role === 'voter').map(diskOf)
-
-/** The voters that an entry names; null for any other entry. */
-export function votersOfWord(word: string): readonly string[] | null {
-  if (!word.includes('=')) return null
-  const seats = word.slice(word.indexOf(':') + 1).split('+')
-  return seats.filter(seat => seat.startsWith('voter=')).map(seat => seat.slice('voter='.length))
+/** The voters among such members. */
+export function votersOf(seats: string): readonly string[] {
+  return seats.split('+').flatMap(seat => (seat.startsWith('voter=') ? [seat.slice('voter='.length)] : []))
 }
 
 export function startNode(self: Member, initialMembership: Membership, disk: RaftDisk): RaftNode {
@@ -177,6 +178,7 @@ export function settled(node: RaftNode): RaftNode {
   core.electionElapsed = core.role === 'leader' ? 0 : settings.electionTicks
   core.electionTimeout = electionTicks
   core.leading.heartbeatElapsed = 0
+  if (core.leading.transfer !== null) core.leading.transfer.elapsed = settings.electionTicks - 1
   for (const follower of core.leading.followers.values()) follower.isActive = false
   if (shift === 0) return node
   writes.durable = 0
