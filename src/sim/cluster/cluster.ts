@@ -54,7 +54,17 @@ export class Cluster {
   readonly door: ClientDoor
   /** Nodes that no client reaches. */
   readonly hiddenFromClients = new Set<number>()
-  readonly counts = { crashes: 0, wipes: 0, stops: 0, partitions: 0, stalls: 0, powerLosses: 0, produced: 0, read: 0 }
+  readonly counts = {
+    crashes: 0,
+    cleanStops: 0,
+    wipes: 0,
+    stops: 0,
+    partitions: 0,
+    stalls: 0,
+    powerLosses: 0,
+    produced: 0,
+    read: 0,
+  }
   /** Hears of each start of a node but the first. */
   onStart: (nodeId: NodeId) => void = () => {}
   readonly #onTrace: ((line: string) => void) | null
@@ -166,13 +176,28 @@ export class Cluster {
   /** SIGKILL, or the power: what was not synced may be gone, or is. */
   crash(nodeId: number, keeps: 'some' | 'nothing' = 'some'): void {
     const host = this.host(nodeId)
-    const { node } = host
-    if (node === null) return
+    if (host.node === null) return
     this.counts.crashes += 1
     this.trace(host, () => 'crashes')
+    this.#end(host)
+    host.disk.crash(keeps)
+  }
+
+  /** SIGTERM: everything written is synced, and the connections are closed. */
+  stop(nodeId: number): void {
+    const host = this.host(nodeId)
+    if (host.node === null) return
+    this.counts.cleanStops += 1
+    this.trace(host, () => 'stops in good order')
+    this.#end(host)
+    host.disk.close()
+  }
+
+  #end(host: Host): void {
+    const { node } = host
+    if (node === null) return
     node.isGone = true
     host.node = null
-    host.disk.crash(keeps)
     for (const [token, waiting] of this.#waiting) if (waiting.node === node) this.#waiting.delete(token)
     for (const other of this.live) {
       // A silent end is noticed by nobody: then timeouts and leases must do.

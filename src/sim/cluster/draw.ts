@@ -104,6 +104,7 @@ function drawDisk(prng: Prng, severity: number): DiskSettings {
 
 const gapsMs: Readonly<Record<Trouble, readonly [number, number]>> = {
   crash: [1500, 10_000],
+  restart: [3000, 15_000],
   'power loss': [10_000, 60_000],
   partition: [2000, 15_000],
   'one-way partition': [3000, 15_000],

@@ -11,6 +11,7 @@ import { calmNetwork } from './network.ts'
 
 export type Trouble =
   | 'crash'
+  | 'restart'
   | 'power loss'
   | 'partition'
   | 'one-way partition'
@@ -84,6 +85,11 @@ export class Nemesis {
     switch (trouble) {
       case 'crash':
         return this.#crash(victim.nodeId, prng.between(10, 3000))
+      case 'restart':
+        if (victim.node === null) return false
+        cluster.stop(victim.nodeId)
+        this.#startLater(victim.nodeId, prng.between(10, 1000))
+        return true
       case 'power loss':
         cluster.losePower()
         for (const { nodeId } of cluster.hosts) this.#startLater(nodeId, prng.between(10, 1000))
