@@ -37,7 +37,13 @@ function closer({ tuning, troubles, clients, ...drawn }: Conditions, prng: Prng)
       },
     },
     troubles: closerTogether(troubles),
-    clients: { ...clients, producers: prng.between(1, 4), producerPauseMs: 20, readerPauseMs: 60 },
+    clients: {
+      ...clients,
+      producers: prng.between(1, 4),
+      producerPauseMs: 20,
+      readerPauseMs: 60,
+      trimPauseMs: prng.chance(0.5) ? 500 : null,
+    },
     troubledMs: prng.between(2000, 6000),
   }
 }

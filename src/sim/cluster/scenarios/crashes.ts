@@ -178,8 +178,10 @@ export function unevenTail(stage: Stage): readonly [long: NodeId, short: NodeId]
   const [first, second] = stage.others as [NodeId, NodeId]
   const [long, short] = stage.prng.chance(0.5) ? [first, second] : [second, first]
   stage.lose((_, to, message) => to === short && isAppendOf(message, open.id))
-  const endOf = (nodeId: NodeId) => stage.copyAt(nodeId, open.id)?.durableEnd ?? 0
-  stage.until('one replica has more than the other', () => endOf(long) > endOf(short))
+  // What is under way already arrives.
+  stage.wait(30)
+  const isUneven = () => (stage.copyAt(long, open.id)?.durableEnd ?? 0) > (stage.copyAt(short, open.id)?.end ?? 0)
+  stage.until('one replica has more than the other', isUneven)
   return [long, short]
 }
 

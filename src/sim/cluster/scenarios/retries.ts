@@ -82,19 +82,23 @@ const weak = (isKept: boolean): ClusterScenario =>
     stage => {
       stage.addProducer({ isIdempotent: false, acks: 1, timeoutMs: 1000, pauseMs: 20 })
       stage.begin()
-      const { open, cluster, prng, run, writer } = stage
+      const { open, cluster, prng, writer } = stage
       stage.leadAwayFrom(writer)
       const keeper = prng.pick(stage.others)
       stage.lose((_, to, message) => isAppendOf(message, open.id) && (!isKept || to !== keeper))
-      stage.lose((_, to, message) => to === writer && isChain(message, 'ack'))
-      const commit = stage.committed()
-      const before = run.clients.acknowledgedCount
-      const holder = isKept ? keeper : writer
-      const isVouched = () => run.clients.acknowledgedCount > before && (stage.copyAt(holder)?.durableEnd ?? 0) > commit
+      const acks = stage.lose((_, to, message) => to === writer && isChain(message, 'ack'))
+      // What is under way already arrives.
+      stage.wait(30)
+      const isVouched = () => {
+        const { least, most } = copiedEnds(stage)
+        const end = vouchedEnd(stage)
+        return isKept ? end > least && end <= most : end > most
+      }
       stage.until('the writer alone has vouched for something', isVouched)
-      const end = stage.copyAt(holder)?.durableEnd ?? 0
+      const end = vouchedEnd(stage)
       cluster.crash(writer)
       stage.untilSealed(open.id)
+      acks()
       const sealedEnd = stage.segment(open.id)?.end ?? stage.open.base
       stage.promise(isKept ? sealedEnd >= end : sealedEnd < end, `the segment ends at ${sealedEnd}; ${end} was there`)
       stage.wait(prng.between(0, 1000))
@@ -103,6 +107,19 @@ const weak = (isKept: boolean): ClusterScenario =>
       stage.untilGoesOn(open.id)
     },
   )
+
+/** Behind the last record that was acknowledged on the writer's word alone. */
+function vouchedEnd(stage: Stage): number {
+  const { entries = [], committed = 0, local = 0 } = stage.writing() ?? {}
+  const vouched = entries.slice(committed, local).findLast(entry => entry.acks === 1 && entry.isAnswered)
+  return vouched?.end ?? 0
+}
+
+/** How far the replicas but the writer have the segment. */
+function copiedEnds(stage: Stage): { readonly least: number; readonly most: number } {
+  const ends = stage.others.map(nodeId => stage.copyAt(nodeId)?.durableEnd ?? 0)
+  return { least: Math.min(...ends), most: Math.max(...ends) }
+}
 
 /** What is not committed is, durably, at one node only. */
 function onlyAt(stage: Stage, nodeId: NodeId): boolean {

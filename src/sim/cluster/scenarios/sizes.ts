@@ -47,7 +47,7 @@ const tail = (isKept: boolean): ClusterScenario =>
       const [first, second] = stage.others as [NodeId, NodeId]
       const keeper = prng.pick([first, second])
       stage.lose((_, to, message) => isAppendOf(message, open.id) && (!isKept || to !== keeper))
-      stage.lose((_, to, message) => to === writer && isChain(message, 'ack'))
+      const acks = stage.lose((_, to, message) => to === writer && isChain(message, 'ack'))
       const holder = isKept ? keeper : writer
       const commit = stage.committed()
       stage.until('there is a tail', () => (stage.copyAt(holder)?.durableEnd ?? 0) > commit)
@@ -56,6 +56,7 @@ const tail = (isKept: boolean): ClusterScenario =>
       if (writing.entries.length - writing.committed !== 1) stage.cut('there is more than one batch')
       cluster.crash(writer)
       stage.untilSealed(open.id)
+      acks()
       const sealedEnd = stage.segment(open.id)?.end ?? stage.open.base
       stage.promise(sealedEnd === (isKept ? end : commit), `the segment ends at ${sealedEnd}, not as its copies say`)
       stage.wait(prng.between(0, 1000))

@@ -98,7 +98,7 @@ const backlogLimit = story(
 const pipelineLimit = story(
   'uncommitted-limit',
   'nothing is acknowledged for a while: the writer takes up to its bound and refuses the rest, to be sent again',
-  { ...busy, chain: { ...chain, uncommittedBytesMax: 3000, replicaTimeoutMs: 5000 } },
+  { ...busy, chain: { ...chain, uncommittedBytesMax: 600, replicaTimeoutMs: 5000 } },
   stage => {
     stage.begin()
     const { prng, run, writer } = stage
