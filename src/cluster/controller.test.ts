@@ -33,7 +33,8 @@ function run(ms: number, roundMs = 100): Order[] {
   return orders
 }
 
-const round = () => control(controller, { metadata: cluster.metadata, grantor, nowMs, wallMs: 1_600_000_000_000 + nowMs })
+const round = () =>
+  control(controller, { metadata: cluster.metadata, grantor, nowMs, wallMs: 1_600_000_000_000 + nowMs })
 
 function kill(nodeId: number): void {
   cluster.dead.add(nodeId)

@@ -138,6 +138,31 @@ describe('the grantor of leases', () => {
     assert.equal(isLive(grantor, 7 as NodeId), true)
   })
 
+  it('gives a session to a boot that registers after the election, once, though it has not renewed yet', () => {
+    const grantor = leader()
+    // Registered when the leader looks first: it has the session that everybody got.
+    watch(grantor, one, 3, 50)
+    tickTo(grantor, 0, 1600)
+    watch(grantor, one, 4, 1600)
+    watch(grantor, one, 4, 1650)
+    assert.deepEqual(tickTo(grantor, 1600, 3200), [], 'node 2 expires, but under no number that this leader heard of')
+    assert.deepEqual([isLive(grantor, one), isLive(grantor, two)], [true, false])
+    assert.deepEqual(tickTo(grantor, 3200, 3300), [{ do: 'expired', nodeId: one, incarnation: 4 }])
+    renewal(grantor, one, 3300, 4)
+    watch(grantor, one, 4, 4000)
+    assert.equal(grantor.nodes.get(one)?.untilMs, 3300 + graceMs, 'looking is no renewal')
+  })
+
+  it('minds a lost connection only of whom it knows, and a stall only of more than a few ticks', () => {
+    const grantor = leader()
+    grantorStep(grantor, { type: 'peerDown', nodeId: 9 as NodeId, nowMs: 10 })
+    assert.equal(isLive(grantor, 9 as NodeId), false)
+    grantorStep(grantor, { type: 'tick', nowMs: settings.stallMs })
+    assert.equal(grantor.nodes.get(one)?.untilMs, graceMs)
+    grantorStep(grantor, { type: 'tick', nowMs: 2 * settings.stallMs + 1 })
+    assert.equal(grantor.nodes.get(one)?.untilMs, graceMs + settings.stallMs + 1)
+  })
+
   it('knows nothing while it does not lead', () => {
     const grantor = leader()
     grantorStep(grantor, { type: 'retire' })

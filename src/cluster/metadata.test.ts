@@ -346,6 +346,15 @@ describe('registerNode', () => {
     assert.equal(m.metadata.nodes.get(node(1))?.incarnation, 8)
   })
 
+  it('notes what the node says of itself', () => {
+    const m = new Machine()
+    const addresses = [{ name: 'peer', host: 'n1', port: 9 }]
+    m.ok(register(0, 0, 1, { rack: 'a', addresses, wasClean: true, featureLevel: 3 }))
+    const { diskId, isUp, registeredBy, ...node1 } = m.metadata.nodes.get(node(1)) ?? {}
+    assert.deepEqual([diskId, isUp, registeredBy], [disk(0xd1), true, id(1)])
+    assert.deepEqual(node1, { incarnation: 1, rack: 'a', addresses, wasClean: true, featureLevel: 3 })
+  })
+
   it('refuses an old copy of the disk, another disk, and an incarnation that was', () => {
     const m = new Machine()
     for (let i = 0; i < 5; i++) m.ok(register(i, i, i + 1))

@@ -5,6 +5,7 @@ import type { Placement } from '../chain/segment.ts'
 import { id, node, TestCluster } from './cluster.test-kit.ts'
 import { loadOf } from './node-load.ts'
 import { placeNext, placeTopic } from './placement.ts'
+import { decodeMetadata, encodeMetadata } from './snapshot.ts'
 
 const nodesOf = (placement: Placement | null) => placement?.replicas.map(({ nodeId }) => nodeId) ?? null
 const racksOf = (cluster: TestCluster, placement: Placement) =>
@@ -140,6 +141,8 @@ describe('whatever the cluster looks like', () => {
     cluster.apply({ do: 'deleteTopic', topicId })
     const total = () => [...cluster.metadata.loads.values()].reduce((sum, { copies }) => sum + copies, 0)
     assert.equal(total(), 9)
+    const restored = decodeMetadata(encodeMetadata(cluster.metadata))
+    assert.deepEqual([...restored.loads].sort(), [...cluster.metadata.loads].sort())
     cluster.apply({ do: 'purgeTopic', topicId })
     assert.equal(total(), 9)
     cluster.apply({ do: 'deleteTopic', topicId: id(2) })
