@@ -16,9 +16,10 @@ export interface NetworkSettings {
   readonly clogMaxMs: number
 }
 
+/** Nothing is lost and nothing overtakes: a connection between two machines on a good day. */
 export const calmNetwork: NetworkSettings = {
-  delayMinMs: 0.2,
-  delayMeanMs: 0.3,
+  delayMinMs: 0.4,
+  delayMeanMs: 0,
   loss: 0,
   doubling: 0,
   clog: 0,
