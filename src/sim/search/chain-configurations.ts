@@ -14,6 +14,8 @@ export interface ChainConfiguration {
   readonly flush: 'sync' | 'relaxed'
   /** Nodes that may be ordered to recover. */
   readonly recoverers: readonly number[]
+  /** Nodes that have no copy of the first segment and may be taken for one by a recoverer. */
+  readonly spares: readonly number[]
   /** Nodes that clients send records to. */
   readonly producersAt: readonly number[]
   /** So many records come before anything else happens. */
@@ -41,6 +43,7 @@ const threeNodes = {
   minInsync: 1,
   flush: 'sync',
   recoverers: [1],
+  spares: [],
   producersAt: [0],
   produced: 0,
   lost: ['gap', 'fenced'],
@@ -49,6 +52,14 @@ const threeNodes = {
 } as const satisfies Partial<ChainConfiguration>
 
 export const chainConfigurations: readonly ChainConfiguration[] = [
+  {
+    ...threeNodes,
+    name: 'chain-whole',
+    title: 'a writer that is never told, a roll, two recoverers',
+    recoverers: [1, 2],
+    produced: 1,
+    budgets: { ...nothing, batches: 2, rolls: 1, recoveries: 2 },
+  },
   {
     ...threeNodes,
     name: 'chain-zombie',
@@ -63,14 +74,6 @@ export const chainConfigurations: readonly ChainConfiguration[] = [
     recoverers: [1, 2],
     produced: 1,
     budgets: { ...nothing, batches: 2, recoveries: 2 },
-  },
-  {
-    ...threeNodes,
-    name: 'chain-whole',
-    title: 'a writer that is never told, a roll, two recoverers',
-    recoverers: [1, 2],
-    produced: 1,
-    budgets: { ...nothing, batches: 2, rolls: 1, recoveries: 2 },
   },
   {
     ...threeNodes,
@@ -97,6 +100,15 @@ export const chainConfigurations: readonly ChainConfiguration[] = [
   },
   {
     ...threeNodes,
+    name: 'chain-commits',
+    title: 'readers at every node, of two records',
+    produced: 1,
+    budgets: { ...nothing, batches: 2, recoveries: 1 },
+    publishes: true,
+    late: { syncs: [], news: [0, 2], outcomes: [] },
+  },
+  {
+    ...threeNodes,
     name: 'chain-journals',
     title: 'journals late at every node',
     budgets: { ...nothing, batches: 2, recoveries: 1 },
@@ -111,6 +123,15 @@ export const chainConfigurations: readonly ChainConfiguration[] = [
   },
   {
     ...threeNodes,
+    name: 'chain-restart',
+    title: 'a node crashes, and the writer’s own node recovers what it wrote',
+    recoverers: [0],
+    produced: 1,
+    budgets: { ...nothing, batches: 1, recoveries: 1, crashes: 1 },
+    late: { syncs: [0], news: [0], outcomes: [] },
+  },
+  {
+    ...threeNodes,
     name: 'chain-wipe',
     title: 'a node loses its disk and starts again with another',
     budgets: { ...nothing, batches: 1, recoveries: 1, wipes: 1 },
@@ -122,6 +143,15 @@ export const chainConfigurations: readonly ChainConfiguration[] = [
     flush: 'relaxed',
     budgets: { ...nothing, batches: 1, recoveries: 1, crashes: 1 },
     late: { syncs: [0, 1, 2], news: [0], outcomes: [] },
+  },
+  {
+    ...threeNodes,
+    name: 'chain-spare',
+    title: 'a fourth node takes the place of a replica that lost its disk',
+    nodes: 4,
+    spares: [3],
+    produced: 1,
+    budgets: { ...nothing, batches: 1, recoveries: 1, wipes: 1 },
   },
   {
     ...threeNodes,
@@ -142,7 +172,7 @@ export const chainConfigurations: readonly ChainConfiguration[] = [
 
 /** What a configuration bounds and leaves out, for people. */
 export function limitsOf(configuration: ChainConfiguration): readonly string[] {
-  const { budgets, recoverers, producersAt, produced, lost, publishes, late, nodes } = configuration
+  const { budgets, recoverers, spares, producersAt, produced, lost, publishes, late, nodes } = configuration
   const { batches, rolls, recoveries, unknowns, crashes, wipes } = budgets
   const all = Array.from({ length: nodes }, (_, index) => index)
   const except = (some: readonly number[]) => all.filter(index => !some.includes(index))
@@ -154,6 +184,7 @@ export function limitsOf(configuration: ChainConfiguration): readonly string[] {
     `${rolls} rolls, ${recoveries} orders to recover at ${at(recoverers)}, ${unknowns} unknown outcomes`,
     ...(crashes + wipes > 0 ? [`${crashes} crashes, ${wipes} lost disks`] : ['nobody crashes']),
     ...(lost.length > 0 ? [`never delivered: ${lost.join(', ')}`] : []),
+    ...(spares.length > 0 ? [`${at(spares)} may take the place of a replica`] : []),
     ...(publishes ? [] : ['commit offsets are told with appends only']),
     ...prompt('syncs', late.syncs),
     ...prompt('news of the record', late.news),

@@ -8,7 +8,7 @@
  */
 import type { DiskId, NodeId, Offset, SegmentId } from '../../base/ids.ts'
 import type { Peer } from '../../chain/messages.ts'
-import { ackQuorumOf, type Placement, unsealed } from '../../chain/segment.ts'
+import { ackQuorumOf, type Placement, type Replica, unsealed } from '../../chain/segment.ts'
 import { type ChainConfiguration, chainConfigurations, limitsOf } from './chain-configurations.ts'
 import { checkCopies, checkKept } from './chain-invariants.ts'
 import {
@@ -37,11 +37,12 @@ const unchanged: ReadonlySet<string> = new Set([
 ])
 
 export function chainModel(configuration: ChainConfiguration): Model<ChainNode, Parcel, NodeEvent, Note, Promises> {
-  const { name, title, minInsync, flush, budgets } = configuration
+  const { name, title, minInsync, flush, budgets, spares } = configuration
   const boots = Array.from({ length: configuration.nodes }, (_, index) => bootOf(index))
-  const config = { replicas: configuration.nodes, minInsync, flush, uncleanSeal: false }
+  const first = boots.filter(({ nodeId }) => !spares.includes(nodeId))
+  const config = { replicas: first.length, minInsync, flush, uncleanSeal: false }
   const settings = configuration.publishes ? searchSettings : { ...searchSettings, publishMs: 1 }
-  const record = firstRecord(config, boots, placementOf(boots, 0, minInsync))
+  const record = firstRecord(config, boots, placementOf(first, 0, minInsync))
   return {
     name,
     title,
@@ -144,22 +145,35 @@ function* newsFor({ late }: ChainConfiguration, node: ChainNode, env: Promises):
   for (const [at, command] of node.orphans.entries()) yield { do: 'decideOrphan', at, decision: decide(env, command) }
 }
 
+/** The nodes of some replicas, on the disks that they have now. */
+function bootsOf(replicas: readonly Replica[], boots: readonly Peer[]): readonly Peer[] {
+  return boots.filter(({ nodeId }) => replicas.some(replica => replica.nodeId === nodeId))
+}
+
 /** The controller's side. It may err: it takes a writer for dead that is not. */
 function* ordersFor(
-  { recoverers, minInsync }: ChainConfiguration,
+  { recoverers, minInsync, budgets, spares }: ChainConfiguration,
   { peer, record, chain }: ChainNode,
   { left, boots }: Promises,
 ): Generator<NodeEvent> {
   const segment = record === null ? null : unsealed(record)
   if (segment === null) return
   if (left.rolls > 0 && segment.writer === peer.nodeId) {
-    yield { do: 'roll', next: placementOf(boots, peer.nodeId, minInsync) }
+    yield { do: 'roll', next: placementOf(bootsOf(segment.replicas, boots), peer.nodeId, minInsync) }
   }
   const isRecovering = chain?.recoveries.has(segment.id) === true
-  if (left.recoveries > 0 && recoverers.includes(peer.nodeId) && !isRecovering) {
+  // Nodes that do not write start alike, so the first of them to recover may as well be the first.
+  const isFirst = left.recoveries === budgets.recoveries && !recoverers.includes(0)
+  const candidates = isFirst ? recoverers.slice(0, 1) : recoverers
+  if (left.recoveries > 0 && candidates.includes(peer.nodeId) && !isRecovering) {
     const others = boots.filter(({ nodeId }) => nodeId !== segment.writer || nodeId === peer.nodeId)
     const replicas = others.length > 1 && others.length >= minInsync ? others : boots
-    yield { do: 'recover', segment: segment.id, next: placementOf(replicas, peer.nodeId, minInsync) }
+    yield {
+      do: 'recover',
+      segment: segment.id,
+      next: placementOf(replicas, peer.nodeId, minInsync),
+      spares: boots.filter(({ nodeId }) => spares.includes(nodeId)),
+    }
   }
 }
 

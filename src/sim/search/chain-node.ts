@@ -7,7 +7,7 @@ import { invariant, unreachable } from '../../base/invariant.ts'
 import { createChain, highWatermark, readLimit, step } from '../../chain/core.ts'
 import type { ChainCommand, ChainEffect, ChainEvent, NewBatch, ProposalOutcome } from '../../chain/events.ts'
 import type { ChainMessage, Peer } from '../../chain/messages.ts'
-import { type Partition, type PartitionId, type Placement, segmentAt } from '../../chain/segment.ts'
+import { type Partition, type PartitionId, type Placement, type Replica, segmentAt } from '../../chain/segment.ts'
 import { type ChainSettings, defaultChainSettings } from '../../chain/settings.ts'
 import type { Chain } from '../../chain/state.ts'
 import {
@@ -97,7 +97,12 @@ type Happening =
   /** Whatever the core does when time passes. */
   | { readonly do: 'tick' }
   | { readonly do: 'roll'; readonly next: Placement }
-  | { readonly do: 'recover'; readonly segment: SegmentId; readonly next: Placement }
+  | {
+      readonly do: 'recover'
+      readonly segment: SegmentId
+      readonly next: Placement
+      readonly spares: readonly Replica[]
+    }
   /** News of the next version of the record. */
   | { readonly do: 'learn'; readonly record: Partition }
   | { readonly do: 'decide'; readonly proposal: number; readonly decision: Decision }
@@ -140,8 +145,8 @@ export function act(node: ChainNode, event: NodeEvent): NodeStep | null {
     case 'roll':
       return spending(turn, 'rolls', { type: 'placement', partition, reason: 'rotation', next: event.next })
     case 'recover': {
-      const { segment, next } = event
-      return spending(turn, 'recoveries', { type: 'recover', partition, segment, next, spares: [] })
+      const { segment, next, spares } = event
+      return spending(turn, 'recoveries', { type: 'recover', partition, segment, next, spares })
     }
     case 'learn':
       turn.node = { ...node, record: event.record }
