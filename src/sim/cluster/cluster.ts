@@ -294,6 +294,17 @@ export class Cluster {
     return true
   }
 
+  /** Has a node recover the unsealed segment of a partition, needed or not. */
+  orderRecovery(index: number, nodeId: number): boolean {
+    const { leader } = this
+    const { node } = this.host(nodeId)
+    const next = leader?.placementAway(this.partitionId(index)) ?? null
+    if (node === null || next === null) return false
+    const segment = this.openSegment(index).id
+    node.feed({ type: 'recover', partition: this.partitionId(index), segment, next, spares: next.replicas })
+    return true
+  }
+
   /** A line of the story. */
   note(line: string): void {
     this.#traceLine('', () => `── ${line}`)

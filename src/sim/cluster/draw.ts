@@ -117,6 +117,7 @@ const gapsMs: Readonly<Record<Trouble, readonly [number, number]>> = {
   'failed sync': [8000, 30_000],
   rotation: [1000, 10_000],
   transfer: [3000, 20_000],
+  'stray recovery': [1000, 10_000],
   'hidden from clients': [4000, 20_000],
 }
 

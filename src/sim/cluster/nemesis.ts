@@ -24,6 +24,7 @@ export type Trouble =
   | 'failed sync'
   | 'rotation'
   | 'transfer'
+  | 'stray recovery'
   | 'hidden from clients'
 
 /** Mean gap between two troubles of a kind, in milliseconds; a kind that is missing does not happen. */
@@ -122,6 +123,8 @@ export class Nemesis {
         return true
       case 'rotation':
         return this.#rotate()
+      case 'stray recovery':
+        return this.#recover(prng.between(1, 3))
       case 'transfer':
         cluster.leader?.transfer(victim.nodeId)
         return cluster.leader !== null
@@ -171,6 +174,16 @@ export class Nemesis {
     this.#cluster.wipe(nodeId)
     this.#startLater(nodeId, this.#prng.between(10, 2000))
     return true
+  }
+
+  /** Orders may come from a leader that leads no more, be late or come twice: the writer is alive, and so is another recoverer. */
+  #recover(times: number): boolean {
+    const { partitions, hosts } = this.#cluster
+    if (partitions.length === 0) return false
+    const { index } = this.#prng.pick(partitions)
+    let isAny = false
+    for (let i = 0; i < times; i++) isAny = this.#cluster.orderRecovery(index, this.#prng.pick(hosts).nodeId) || isAny
+    return isAny
   }
 
   #rotate(): boolean {
