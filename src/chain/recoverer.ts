@@ -63,6 +63,7 @@ export function onRecover(turn: Turn, order: Extract<ChainEvent, { type: 'recove
     commit: base,
     fencingSinceMs: 0,
     sentMs: 0,
+    progressMs: 0,
     end: base,
     targets: new Map(),
   })
@@ -163,6 +164,7 @@ function decide(turn: Turn, recovery: Recovery, isLate: boolean): void {
   // MAX: what the longest clean copy holds. It has everything that was ever committed.
   recovery.end = clean.reduce<number>((end, reply) => Math.max(end, reply.end), base) as Offset
   recovery.phase = 'copying'
+  recovery.progressMs = turn.chain.pacedMs
   checkCommit(turn, recovery)
   for (const { replica, end } of clean) addTarget(recovery, replica, end)
   copy(turn, recovery)
@@ -277,6 +279,7 @@ export function onRecoveryAck(turn: Turn, from: Peer, message: MessageOf<'recove
   if (message.isGap ? message.end < target.durableEnd : message.end > target.durableEnd) {
     target.durableEnd = message.end
     target.askedMs = -1
+    recovery.progressMs = turn.chain.pacedMs
   }
   copy(turn, recovery)
 }
@@ -359,7 +362,17 @@ export function watchRecovery(turn: Turn, recovery: Recovery): void {
       isDue(chain, recovery.fencingSinceMs, uncleanWaitMs)
     )
       giveUp(turn, recovery)
-  } else if (recovery.phase === 'copying' && isDue(chain, recovery.sentMs, resendMs)) {
+  } else if (recovery.phase === 'copying') watchCopying(turn, recovery)
+}
+
+function watchCopying(turn: Turn, recovery: Recovery): void {
+  const { chain } = turn
+  const { resendMs, replicaTimeoutMs } = chain.settings
+  if (isDue(chain, recovery.progressMs, replicaTimeoutMs)) {
+    // Whoever holds the tail may be gone for ever. Any fence quorum that answers now knows a sound end, if perhaps a lower one.
+    startFencing(turn, recovery)
+    sendFences(turn, recovery)
+  } else if (isDue(chain, recovery.sentMs, resendMs)) {
     recovery.sentMs = chain.pacedMs
     for (const target of recovery.targets.values()) target.askedMs = -1
     copy(turn, recovery)

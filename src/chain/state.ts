@@ -239,6 +239,8 @@ export interface Recovery {
   commit: Offset
   fencingSinceMs: number
   sentMs: number
+  /** When a copy of the tail last got on. */
+  progressMs: number
   /** Decided when the fence quorum has answered. */
   end: Offset
   readonly targets: Map<NodeId, CopyTarget>
