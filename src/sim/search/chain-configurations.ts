@@ -170,6 +170,18 @@ export const chainConfigurations: readonly ChainConfiguration[] = [
   },
 ]
 
+/** Those that take a few seconds at most. */
+export const chainModelsInCi: readonly string[] = [
+  'chain-zombie',
+  'chain-recoverers',
+  'chain-told',
+  'chain-commits',
+  'chain-journals',
+  'chain-wipe',
+  'chain-spare',
+  'chain-two-nodes',
+]
+
 /** What a configuration bounds and leaves out, for people. */
 export function limitsOf(configuration: ChainConfiguration): readonly string[] {
   const { budgets, recoverers, spares, producersAt, produced, lost, publishes, late, nodes } = configuration

@@ -134,6 +134,16 @@ export const chainMutants: readonly SearchMutant[] = [
   },
 ]
 
+/** One of each kind, found at once. */
+export const chainMutantsInCi: readonly string[] = [
+  'recovers with a fence quorum that is one short',
+  'acknowledges while its own seal is in flight',
+  'goes on acknowledging after an unknown outcome',
+  'seals without copying the tail',
+  'acknowledges before the sync',
+  'lets readers see what is not committed',
+]
+
 function unsyncedFence(): readonly Edit[] {
   return [
     edit(

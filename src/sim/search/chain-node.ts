@@ -279,6 +279,7 @@ function perform(turn: Turn, effect: ChainEffect): void {
       turn.node = { ...node, disk: withWrite(node.disk, { write: effect.write, record: effect.record }) }
       break
     case 'send':
+      if (effect.message.type === 'append') checkWriter(node, effect.message)
       turn.sends.push({ to: effect.to, from: node.peer, message: withProducers(effect.message) })
       break
     case 'answer':
@@ -297,6 +298,17 @@ function perform(turn: Turn, effect: ChainEffect): void {
     default:
       unreachable(effect)
   }
+}
+
+/** I1: a segment is written by the one boot of the one node that the record names, under its one epoch. */
+function checkWriter({ peer, record }: ChainNode, { segment, epoch }: Extract<ChainMessage, { type: 'append' }>): void {
+  const recorded = record?.chain.find(({ id }) => id === segment)
+  invariant(
+    recorded?.writer === peer.nodeId &&
+      recorded.writerIncarnation === peer.incarnation &&
+      recorded.writeEpoch === epoch,
+    `I1 SingleWriter: node ${peer.nodeId} sends appends of segment ${segment} that are not its to send`,
+  )
 }
 
 /** What idempotent producers did is not searched, so nobody lacks it. */
