@@ -175,7 +175,6 @@ export class Engine implements Storage, AsyncDisposable {
       configs: [...spec.configs].map(([name, value]) => ({ name, value })),
       replication: replicationOf(1, spec.configs),
       placements: [{ partition: 0, count: spec.partitions, next: oneCopy(this.nodeId, this.#metadata.metadata.nodes) }],
-      seen: this.#metadata.metadata.applied,
       nowMs: this.#io.clock.nowMs(),
     })
     if (!outcome.ok) return { error: kafkaError(outcome), message: outcome.message }

@@ -7,7 +7,7 @@ import type { ChainCommand } from '../chain/events.ts'
 import { expectedBody } from '../wire/arbitraries.test-kit.ts'
 import { encodeRecord, onDisk } from '../wire/on-disk.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
-import { bytes, int8, int16, message, tagged, uuid } from '../wire/schema.ts'
+import { bytes, int8, int16, int64, message, tagged, uuid } from '../wire/schema.ts'
 import { anyCommand, anyId } from './arbitraries.test-kit.ts'
 import { type Command, commandTables, decodeCommand, encodeCommand, fromChain } from './commands.ts'
 
@@ -15,17 +15,24 @@ const envelope = message({
   name: 'Command',
   ...onDisk,
   versions: [0, 0],
-  body: { type: int8, version: int16, requestId: uuid, body: bytes, level: tagged(0, 0, int16, 1) },
+  body: {
+    type: int8,
+    version: int16,
+    requestId: uuid,
+    body: bytes,
+    level: tagged(0, 0, int16, 1),
+    seen: tagged(1, 0, int64, -1),
+  },
 })
 const requestId = '00000000000000000000000000000001' as TopicId
 
 describe('a command', () => {
   it('of any kind reads back as it was written, with its request id', () => {
     fc.assert(
-      fc.property(anyCommand, anyId, (command, id) => {
+      fc.property(anyCommand, anyId, fc.integer({ min: -1, max: 1e9 }), (command, id, seen) => {
         const { table } = commandTables[command.do]
         const read = { do: command.do, ...(expectedBody(table, table.versions[1], command) as object) }
-        assert.deepEqual(decodeCommand(encodeCommand(command, id)), { requestId: id, command: read })
+        assert.deepEqual(decodeCommand(encodeCommand(command, id, seen)), { requestId: id, seen, command: read })
       }),
     )
   })
@@ -46,7 +53,7 @@ describe('a command', () => {
       [-1, 0, 7],
     ] as const) {
       const encoded = encodeRecord(envelope, { type, version, requestId, body: Buffer.from('whatever'), level })
-      assert.deepEqual(decodeCommand(encoded), { requestId, unknownType: type, version, level })
+      assert.deepEqual(decodeCommand(encoded), { requestId, seen: -1, unknownType: type, version, level })
     }
   })
 

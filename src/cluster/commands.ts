@@ -61,6 +61,8 @@ const envelope = message({
     requestId: uuid,
     body: bytes,
     level: tagged(0, 0, int16, firstFeatureLevel),
+    /** The proposer's `Metadata.applied` when it first asked; -1 where it cannot say. */
+    seen: tagged(1, 0, int64, -1),
   },
 })
 
@@ -110,8 +112,6 @@ export const commandTables = {
       replication: since(1, replicationConfig, { replicas: 0, minInsync: 0, flush: 'sync', uncleanSeal: false }),
       /** From `partition` on, `count` partitions. */
       placements: since(1, array(struct({ partition: int32, count: withDefault(int32, 1), next: placement })), []),
-      /** The proposer's `Metadata.applied` when it first asked; -1 for unknown. */
-      seen: since(1, int64, -1),
     },
     1,
   ),
@@ -200,12 +200,14 @@ export type ReadCommand = { [Name in CommandName]: { readonly do: Name } & Body<
 
 export interface DecodedCommand {
   readonly requestId: TopicId
+  readonly seen: number
   readonly command: ReadCommand
 }
 
 /** A command that this program has no table for. */
 export interface UnknownCommand {
   readonly requestId: TopicId
+  readonly seen: number
   readonly unknownType: number
   readonly version: number
   readonly level: number
@@ -215,22 +217,23 @@ const namesByType = new Map<number, CommandName>(
   (Object.keys(commandTables) as CommandName[]).map(name => [commandTables[name].type, name]),
 )
 
-export function encodeCommand(command: Command, requestId: TopicId): Buffer {
+/** `seen` is the proposer's `Metadata.applied` when it first asked for this: the same in every retry. */
+export function encodeCommand(command: Command, requestId: TopicId, seen = -1): Buffer {
   const { type, table } = commandTables[command.do]
   const version = table.versions[1]
-  return encodeRecord(envelope, { type, version, requestId, body: encodeRecord(table as Message, command) })
+  return encodeRecord(envelope, { type, version, requestId, body: encodeRecord(table as Message, command), seen })
 }
 
 /** Reads a command; throws a `ProtocolError` for what is none. */
 export function decodeCommand(encoded: Buffer): DecodedCommand | UnknownCommand {
-  const { type, version, requestId, body, level } = decodeRecord(envelope, encoded)
+  const { type, version, requestId, body, level, seen } = decodeRecord(envelope, encoded)
   const name = namesByType.get(type)
   const table = name === undefined ? undefined : (commandTables[name].table as Message)
   if (name === undefined || table === undefined || version < 0 || version > table.versions[1]) {
-    return { requestId, unknownType: type, version, level }
+    return { requestId, seen, unknownType: type, version, level }
   }
   const value = decodeRecord(table, body, version) as object
-  return { requestId, command: { do: name, ...value } as ReadCommand }
+  return { requestId, seen, command: { do: name, ...value } as ReadCommand }
 }
 
 /** A command of the chain core, with the time of whoever proposes it. */

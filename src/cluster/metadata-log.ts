@@ -57,7 +57,7 @@ export class MetadataLog {
 
   /** Resolves when the command is durable and applied; a refusal is an outcome, not an error. */
   propose(command: Command): Promise<Outcome> {
-    return this.#driver.propose(encodeCommand(command, randomId(this.#random)))
+    return this.#driver.propose(encodeCommand(command, randomId(this.#random), this.metadata.applied))
   }
 
   /** Takes no more commands; those under way may still become durable. */

@@ -6,7 +6,7 @@ import type { DiskId, NodeId, Offset, SegmentId, TopicId } from '../base/ids.ts'
 import { ackQuorumOf, type Partition, type Placement, type ReplicationConfig } from '../chain/segment.ts'
 import { encodeRecord, onDisk } from '../wire/on-disk.ts'
 import { bytes, int8, int16, message, tagged, uuid } from '../wire/schema.ts'
-import { anyCommand, anyStep, commandFor } from './arbitraries.test-kit.ts'
+import { anyCommand, anyStep, commandFor, prelude } from './arbitraries.test-kit.ts'
 import { type Command, encodeCommand } from './commands.ts'
 import { Metadata, rememberedOutcomesMax } from './metadata.ts'
 import type { Outcome } from './outcome.ts'
@@ -182,17 +182,13 @@ describe('createTopic', () => {
 
   it('does not come back from the dead: a retry of what was made, deleted and forgotten is refused', () => {
     const m = new Machine()
-    const command: Command = { ...(create() as Extract<Command, { do: 'createTopic' }>), seen: m.metadata.applied }
-    m.metadata.apply(command, id(0xf00))
+    m.metadata.apply(create(), id(0xf00), 0)
     m.ok({ do: 'deleteTopic', topicId: orders })
     m.ok({ do: 'purgeTopic', topicId: orders })
     for (let i = 0; i < rememberedOutcomesMax; i++) m.ok({ do: 'allocateProducerIds', nodeId: node(1), count: 1 })
     assert.equal(m.metadata.outcomes.has(id(0xf00)), false)
-    assert.deepEqual(m.metadata.apply(command, id(0xf00)), {
-      ok: false,
-      error: 'STALE',
-      message: 'the request is too old',
-    })
+    const again = m.metadata.apply(create(), id(0xf00), 0)
+    assert.deepEqual(again, { ok: false, error: 'STALE', message: 'the request is too old' })
   })
 })
 
@@ -514,6 +510,34 @@ describe('the state machine', () => {
       [last, 45].map(value => ({ ok: true, value })),
     )
     assert.deepEqual(take(44), { ok: true, value: last + 1 }, 'too long ago')
+  })
+
+  it('applies no command twice, however late its retry comes', () => {
+    const isForgotten = (m: Machine) => {
+      for (let i = 0; i < rememberedOutcomesMax; i++) m.ok({ do: 'allocateProducerIds', nodeId: node(1), count: 1 })
+    }
+    fc.assert(
+      fc.property(fc.array(anyStep, { maxLength: 30 }), later => {
+        const m = new Machine()
+        const asked = [...prelude, ...later].map((step, i) => {
+          const command = commandFor(m.metadata, step)
+          const request = { command, requestId: id(0xee0000 + i), seen: m.metadata.applied }
+          m.metadata.apply(command, request.requestId, request.seen)
+          return request
+        })
+        isForgotten(m)
+        const before = stateOf(m.metadata)
+        for (const { command, requestId, seen } of asked) m.metadata.apply(command, requestId, seen)
+        assert.ok(stateOf(m.metadata).equals(before))
+      }),
+      { numRuns: 20 },
+    )
+    const m = new Machine()
+    const first = m.metadata.apply(create(), id(0xee0000), 0)
+    for (let i = 0; i < rememberedOutcomesMax - 1; i++) m.ok({ do: 'allocateProducerIds', nodeId: node(1), count: 1 })
+    assert.deepEqual(m.metadata.apply(create(), id(0xee0000), 0), first, 'remembered for as long as it is not too old')
+    assert.equal(m.metadata.apply(create('new', id(9)), id(0xef0000), 0).ok, true)
+    assert.equal(m.metadata.apply(create('newer', id(10)), id(0xf00000), 0).ok, false)
   })
 
   it('keeps its promises over random histories: chains without gaps, ids given once, names of what is there', () => {

@@ -3,13 +3,10 @@
  * outcome out; no clock, no chance, no I/O. Every copy of it that has applied the same commands is the same, byte for byte.
  *
  * A command says for which state it was made and changes nothing in another. One that was applied before gets its first
- * outcome again as long as that is remembered; after that its own condition makes it harmless:
- *
- *     segment and epoch, version    the state has moved on
- *     createTopic                   `seen` says how old the request is
- *     registerNode                  the node's record keeps the request that made it
- *     setNodeUp, removeNode         the incarnation is another; who watches the leases puts right what is still the same
- *     allocateProducerIds           a block of ids that nobody uses
+ * outcome again as long as that is remembered. After that it is refused, since its proposer says how much of the log it had
+ * seen when it first asked: what is older than the memory may have been applied. (A copy that was made, given up and made
+ * known again by a late retry would be one that nobody has.) A node that registers has seen nothing; its record keeps the
+ * request that made it.
  */
 import { TidelogError } from '../base/errors.ts'
 import type { DiskId, NodeId, SegmentId, TopicId } from '../base/ids.ts'
@@ -72,8 +69,8 @@ export interface Node extends RegisteredNode {
 }
 
 /**
- * Outcomes remembered for retries: those of a few seconds when thousands of partitions fail over at once. What comes later
- * meets a condition.
+ * Outcomes remembered for retries: those of a few seconds, unless thousands of partitions fail over at once; then what comes
+ * later is refused, and asked for anew.
  */
 export const rememberedOutcomesMax = 1024
 
@@ -95,14 +92,17 @@ export class Metadata {
   readonly #touched = new Map<PartitionKey, PartitionId>()
   readonly #checksum = new StateChecksum()
 
-  apply(command: Command, requestId: TopicId): Outcome {
-    return this.outcomes.get(requestId) ?? this.#remember(requestId, this.#perform(command, requestId))
+  /** `seen`: how many commands the proposer had applied when it first asked for this one, or -1. */
+  apply(command: Command, requestId: TopicId, seen = -1): Outcome {
+    const before = this.outcomes.get(requestId)
+    if (before !== undefined) return before
+    return this.#remember(requestId, this.#whyTooOld(seen) ?? this.#perform(command, requestId))
   }
 
   /** Reads a command and applies it; throws an error with a sentence where going on would mean to guess. */
   applyEncoded(encoded: Buffer): Outcome {
     const decoded = decodeCommand(encoded)
-    if ('command' in decoded) return this.apply(decoded.command, decoded.requestId)
+    if ('command' in decoded) return this.apply(decoded.command, decoded.requestId, decoded.seen)
     const { requestId, unknownType, version, level } = decoded
     if (level <= this.featureLevel) {
       throw new TidelogError(
@@ -161,6 +161,12 @@ export class Metadata {
   putOutcome(requestId: TopicId, outcome: Outcome): void {
     this.outcomes.set(requestId, outcome)
     this.#checksum.remembered(requestId, outcome)
+  }
+
+  /** It may have been applied, and its outcome forgotten since: then nobody knows any more. */
+  #whyTooOld(seen: number): Refused | null {
+    const isTooOld = seen >= 0 && this.applied - seen > rememberedOutcomesMax
+    return isTooOld ? refused('STALE', 'the request is too old') : null
   }
 
   #remember(requestId: TopicId, outcome: Outcome): Outcome {
@@ -314,9 +320,6 @@ export class Metadata {
     if (this.byName.has(name)) return refused('EXISTS', `topic ${name} exists`)
     if (this.topics.has(topicId)) return refused('EXISTS', 'the topic id is taken')
     if (command.partitions < 1) return refused('INVALID', 'a topic has at least one partition')
-    const seen = command.seen ?? -1
-    // It may have been made by this very request, deleted, and forgotten.
-    if (seen >= 0 && this.applied - seen > rememberedOutcomesMax) return refused('STALE', 'the request is too old')
     const configs = new Map(command.configs.map(config => [config.name, config.value]))
     const given = command.replication
     const isOneCopy = given === undefined || given.replicas === 0

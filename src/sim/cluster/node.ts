@@ -90,7 +90,7 @@ export class SimNode implements DiskUser {
   readonly #requests = new Requests()
   /** Remote proposals that this leader took: whom to tell. */
   readonly #origins = new Map<TopicId, NodeId>()
-  readonly #chainRequests = new Map<number, TopicId>()
+  readonly #chainRequests = new Map<number, { readonly id: TopicId; readonly seen: number }>()
   /** Reads of the metadata that must be current: what was committed, by the witness's count, when they were asked. */
   readonly #reads = new Map<number, number>()
   readonly #lost = new Set<NodeId>()
@@ -432,7 +432,7 @@ export class SimNode implements DiskUser {
         this.#world.witness.report('unknown command', `type ${decoded.unknownType}`)
         return
       }
-      const outcome = this.metadata.apply(decoded.command, decoded.requestId)
+      const outcome = this.metadata.apply(decoded.command, decoded.requestId, decoded.seen)
       this.#requests.settle(decoded.requestId, outcome)
       const origin = this.#origins.get(decoded.requestId)
       if (origin !== undefined) {
@@ -489,10 +489,11 @@ export class SimNode implements DiskUser {
     return this.#prng.bytes(16).toString('hex') as TopicId
   }
 
-  #ask(requestId: TopicId, command: Command, onOutcome: OnOutcome): void {
+  /** `seen` is how much of the log this node had applied when it first asked for it. */
+  #ask(requestId: TopicId, command: Command, onOutcome: OnOutcome, seen = this.metadata.applied): void {
     const deadlineMs = this.host.clock.monotonicMs + this.#world.tuning.proposeTimeoutMs
     this.#requests.add(requestId, deadlineMs, onOutcome)
-    const encoded = encodeCommand(command, requestId)
+    const encoded = encodeCommand(command, requestId, seen)
     const message = { type: 'propose', requestId, command: encoded, origin: this.host.nodeId, hops: 0 } as const
     if (this.#isLeader) this.#takeProposal(message)
     else {
@@ -517,9 +518,9 @@ export class SimNode implements DiskUser {
 
   #proposeForChain(effect: Extract<ChainEffect, { do: 'propose' }>): void {
     const { proposal, command } = effect
-    const requestId = this.#chainRequests.get(proposal) ?? this.#newRequestId()
-    this.#chainRequests.set(proposal, requestId)
-    this.#ask(requestId, fromChain(command, this.host.clock.wallMs), outcome => {
+    const { id, seen } = this.#chainRequests.get(proposal) ?? { id: this.#newRequestId(), seen: this.metadata.applied }
+    this.#chainRequests.set(proposal, { id, seen })
+    const onOutcome = (outcome: Outcome | null) => {
       this.#feedChain({
         type: 'outcome',
         proposal,
@@ -530,7 +531,8 @@ export class SimNode implements DiskUser {
               ? { kind: 'done', value: outcome.value }
               : { kind: 'refused', error: outcome.error },
       })
-    })
+    }
+    this.#ask(id, fromChain(command, this.host.clock.wallMs), onOutcome, seen)
   }
 
   // ── who this node is
@@ -554,7 +556,7 @@ export class SimNode implements DiskUser {
     }
     const command: Command = { do: 'registerNode', nodeId, diskId, confirmed, attempted, incarnation: this.incarnation }
     // One request for each number: when its answer is lost, asking again gets the same one.
-    this.#ask(this.#registration, command, outcome => {
+    const onOutcome = (outcome: Outcome | null) => {
       // The answer to an earlier try does not register this one.
       if (outcome?.ok === true && command.incarnation === this.incarnation) this.#onRegistered()
       else if (this.chain === null) {
@@ -562,7 +564,9 @@ export class SimNode implements DiskUser {
         if (outcome?.ok === false) this.#registration = this.#newRequestId()
         this.#retryRegistration()
       }
-    })
+    }
+    // A node that is not registered may have nothing of the log.
+    this.#ask(this.#registration, command, onOutcome, -1)
     this.#work()
   }
 
@@ -614,6 +618,7 @@ export class SimNode implements DiskUser {
   #grant(event: Parameters<typeof grantorStep>[1]): void {
     for (const effect of grantorStep(this.#grantor, event)) {
       const isUp = effect.do === 'returned'
+      if (!isUp) this.#world.witness.onLeaseOver(this, effect, this.#world.tuning)
       this.#world.trace(this.host, () => `lease of node ${effect.nodeId} ${effect.do}`)
       const command: Command = { do: 'setNodeUp', nodeId: effect.nodeId, incarnation: effect.incarnation, isUp }
       this.#ask(this.#newRequestId(), command, () => {})

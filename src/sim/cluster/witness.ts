@@ -15,6 +15,7 @@ import { entryTypes, type RaftEntry } from '../../raft/storage.ts'
 import type { Host } from './host.ts'
 import type { DiskRecord } from './image.ts'
 import type { SimNode } from './node.ts'
+import type { ClusterTuning } from './tuning.ts'
 import { isDurableOnMajority, whyUnkeptChain, whyUnkeptRaft } from './promises.ts'
 
 export interface Anomaly {
@@ -81,6 +82,7 @@ export class Witness {
   readonly #written = new Map<PartitionKey, Offset>()
   readonly #versions = new Map<PartitionKey, number>()
   readonly #requests = new Set<TopicId>()
+  #electedAtMs = 0
 
   constructor(hosts: readonly Host[], nowMs: () => number, trace: (line: () => string) => void) {
     this.#hosts = hosts
@@ -98,6 +100,7 @@ export class Witness {
   onRole(node: SimNode, role: Role, term: Term): void {
     if (role !== 'leader') return
     this.reached.elections += 1
+    this.#electedAtMs = this.#nowMs()
     const who = `${node.member.nodeId}/${node.member.diskId}/${node.incarnation}`
     const other = this.#leaders.get(term)
     if (other !== undefined && other !== who) this.report('two leaders', `term ${term}: ${other} and ${who}`)
@@ -150,7 +153,7 @@ export class Witness {
     const before = new Map<PartitionKey, Partition>()
     const touchedBefore = this.#current(command)
     if (touchedBefore !== null) before.set(partitionKey(touchedBefore.id), touchedBefore.record)
-    const outcome = this.reference.apply(command, decoded.requestId)
+    const outcome = this.reference.apply(command, decoded.requestId, decoded.seen)
     this.#trace(() => `#${entry.index} ${describe(command)} → ${outcome.ok ? `done ${outcome.value}` : outcome.error}`)
     const touched = this.reference.takeTouched()
     if (touched.length > 0 && this.#requests.has(decoded.requestId)) {
@@ -182,6 +185,7 @@ export class Witness {
     for (const [i, segment] of after.chain.entries()) {
       const earlier = before?.chain[i + dropped] ?? null
       if (earlier === segment) continue
+      if (earlier === undefined) this.#checkOpened(key, segment, after)
       this.#checkLink(key, after.chain[i - 1], segment)
       this.#checkLink(key, segment, after.chain[i + 1])
       this.#checkSegment(key, earlier?.id === segment.id ? earlier : null, segment, command)
@@ -224,6 +228,13 @@ export class Witness {
       this.report('I2 OneOpen', `${key}: the epoch of segment ${next.id} is not higher than that of ${segment.id}`)
     }
     if (next.leaderEpoch < segment.leaderEpoch) this.report('leader epoch', `${key}: it went back at ${next.id}`)
+  }
+
+  /** Any two acknowledgement quorums share a copy, and none is smaller than the topic wants. */
+  #checkOpened(key: PartitionKey, { id, replicas, ackQuorum }: Segment, { config }: Partition): void {
+    const least = Math.max(config.minInsync, Math.floor(replicas.length / 2) + 1)
+    if (ackQuorum >= least && ackQuorum <= replicas.length) return
+    this.report('I4 NoLoss', `${key}: segment ${id} of ${replicas.length} copies opens with a quorum of ${ackQuorum}`)
   }
 
   #checkSegment(key: PartitionKey, before: Segment | null, after: Segment, command: ReadCommand): void {
@@ -357,22 +368,69 @@ export class Witness {
     this.#checkCommitted(key, end, `node ${node.host.nodeId} acknowledges`)
   }
 
+  /** A producer was told with acks=1 that its batch is on the writer's disk, which vouches for it as long as it has a lease. */
+  onAckedAlone(node: SimNode, key: PartitionKey, end: Offset): void {
+    const { chain, host } = node
+    const state = chain?.partitions.get(key)
+    const segment = state?.writing ?? null
+    if (chain === null || this.#isCommitted(key, segment, end)) return
+    const held = segment === null ? undefined : host.disk.durable.segments.get(segment)
+    if (segment !== null && (held === undefined || held.end < end)) {
+      this.report('told before durable', `${key}: node ${host.nodeId} acknowledges ${end}; its disk has ${held?.end}`)
+    }
+    if (chain.nowMs >= chain.leaseUntilMs) {
+      this.report('lease ignored', `${key}: node ${host.nodeId} vouches for ${end} alone, and has no lease`)
+    }
+  }
+
+  /** Whether the record, or enough disks, say of a segment that everything below `end` is committed. */
+  #isCommitted(key: PartitionKey, id: SegmentId | null, end: Offset): boolean {
+    const segment = id === null ? null : this.#record(key, id)
+    if (segment === null) return false
+    if (end <= segment.base) return true
+    return segment.end === null ? this.#copiesBelow(segment, end) >= segment.ackQuorum : end <= segment.end
+  }
+
+  /**
+   * A leader acts on the end of a lease: then it is over for its holder too, by clocks that run within the bound. Not judged
+   * when a leader before it may have granted more, or a clock was disturbed meanwhile.
+   */
+  onLeaseOver(leader: SimNode, lease: { nodeId: NodeId; incarnation: number }, tuning: ClusterTuning): void {
+    const { liveness, raft, raftTickMs } = tuning
+    const host = this.#hosts.find(other => other.nodeId === lease.nodeId)
+    const holder = host?.node ?? null
+    if (host === undefined || holder?.incarnation !== lease.incarnation || holder.chain === null) return
+    const disturbedAtMs = Math.max(...this.#hosts.map(({ clock }) => clock.disturbedAtMs), this.#electedAtMs)
+    const quietMs = 2 * liveness.sessionMs + 4 * raft.electionTicks * raftTickMs
+    const isStrange = this.#hosts.some(({ clock }) => Math.abs(clock.rate - 1) > liveness.driftMax)
+    if (isStrange || this.#nowMs() - disturbedAtMs < quietMs) return
+    const leftMs = holder.chain.leaseUntilMs - host.clock.monotonicMs
+    if (leftMs <= 0) return
+    const what = `the lease of node ${lease.nodeId} is over for leader ${leader.host.nodeId}`
+    this.report('lease overlaps', `${what}, and has ${leftMs.toFixed(1)} ms left for its holder`)
+  }
+
   /** Everything below `end` is sealed, or durable on an acknowledgement quorum of the unsealed segment. */
   #checkCommitted(key: PartitionKey, end: Offset, what: string): void {
     const partition = this.#partition(key)
     const last = partition?.chain.at(-1)
     if (last === undefined || end <= last.base || last.end !== null) return
-    const copies = last.replicas.filter(replica => {
+    const copies = this.#copiesBelow(last, end)
+    if (copies < last.ackQuorum) {
+      this.report('I4 NoLoss', `${key}: ${what} ${end}, which ${copies} of ${last.ackQuorum} disks have`)
+    }
+  }
+
+  #copiesBelow({ id, replicas }: Segment, end: Offset): number {
+    const having = replicas.filter(replica => {
       const host = this.#hosts.find(other => other.nodeId === replica.nodeId)
       if (host === undefined) return false
       // What a wiped disk had, it had.
       if (host.disk.durable.identity?.diskId !== replica.diskId) return true
-      const image = host.disk.durable.segments.get(last.id)
+      const image = host.disk.durable.segments.get(id)
       return image !== undefined && image.end >= end
     })
-    if (copies.length < last.ackQuorum) {
-      this.report('I4 NoLoss', `${key}: ${what} ${end}, which ${copies.length} of ${last.ackQuorum} disks have`)
-    }
+    return having.length
   }
 
   onDurable(node: SimNode, records: readonly DiskRecord[]): void {
