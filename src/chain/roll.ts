@@ -37,7 +37,7 @@ import {
   type Turn,
   type Writer,
 } from './state.ts'
-import { appendPlaced, askPlace, isFrozen, ownCopy, probeLost, takeUp } from './writer.ts'
+import { appendHere, askPlace, isFrozen, ownCopy, probeLost, sendCarried, takeUp } from './writer.ts'
 
 type MessageOf<Type extends ChainMessage['type']> = Extract<ChainMessage, { readonly type: Type }>
 
@@ -293,10 +293,11 @@ function takeOver(turn: Turn, writer: Writer, { batches, entries, buffer }: Carr
   const local = ownCopy(turn.chain, writer)
   for (const [i, batch] of batches.entries()) {
     const { token, acks, isAnswered, retries } = entries[i]!
-    const entry = appendPlaced(turn, writer, local, batch, token, acks)
+    const entry = appendHere(turn, writer, local, batch, token, acks)
     entry.isAnswered = isAnswered
     entry.retries = retries
   }
+  sendCarried(turn, writer, batches)
   for (const produce of buffer) {
     writer.buffer.push(produce)
     writer.bufferBytes += produce.batch.bytes

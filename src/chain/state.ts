@@ -179,7 +179,7 @@ export interface Progress {
   progressMs: number
   /** When something was last sent again. */
   resentMs: number
-  /** How far it had been sent then. */
+  /** How far it had been sent then; until it has acknowledged that, it gets one message at a time. */
   resentEnd: Offset
   /** It has answered, so it has the producers' state at the base. */
   hasAnswered: boolean

@@ -98,7 +98,8 @@ function append(turn: Turn, writer: Writer, { token, batch, acks }: Produce): vo
     refuse(turn, token, 'THROTTLED', true)
     return
   }
-  appendPlaced(turn, writer, local, placed, token, acks)
+  appendHere(turn, writer, local, placed, token, acks)
+  sendBatch(turn, writer, local, placed)
   const isLarge = writer.bytes >= settings.rollBytes || writer.next - writer.base >= settings.rollRecords
   if (isLarge && writer.place === null) askPlace(turn, writer, 'size')
 }
@@ -117,8 +118,8 @@ function placedBatch(batch: NewBatch, base: Offset): Batch {
   }
 }
 
-/** Gives the batch to all replicas; also used for what is written again in the next segment, with the offsets it has. */
-export function appendPlaced(
+/** Writes the batch to the own copy, and notes who waits for it. The others are sent it by the caller. */
+export function appendHere(
   turn: Turn,
   writer: Writer,
   local: LocalSegment,
@@ -142,7 +143,6 @@ export function appendPlaced(
   }
   writer.entries.push(entry)
   takeBatch(turn, local, batch, 'append')
-  sendBatch(turn, writer, local, batch)
   return entry
 }
 
@@ -194,8 +194,38 @@ function sendBatch(turn: Turn, writer: Writer, local: LocalSegment, batch: Batch
   }
 }
 
-const isWindowFull = ({ settings }: Chain, { sentBytes, durableBytes }: Progress) =>
-  sentBytes - durableBytes >= settings.inflightBytesMax
+/** Of a segment that begins with what the one before did not commit: the same as one by one, in as few messages as may be. */
+export function sendCarried(turn: Turn, writer: Writer, batches: readonly Batch[]): void {
+  const { chain } = turn
+  const local = ownCopy(chain, writer)
+  for (const progress of writer.replicas) {
+    const isSelf = progress.nodeId === chain.self.nodeId
+    if (isSelf) progress.sentEnd = writer.next
+    let rest = batches
+    while (!isSelf && progress.state === 'live' && rest.length > 0 && !isWindowFull(chain, progress)) {
+      const count = countWithin(rest, chain.settings.appendBytesMax)
+      sendAppend(turn, writer, progress, appendMessage(writer, local, rest.slice(0, count), progress.hasAnswered))
+      rest = rest.slice(count)
+    }
+  }
+}
+
+/** How many fit into so many bytes; at least one. */
+function countWithin(batches: readonly Batch[], bytesMax: number): number {
+  let bytes = 0
+  const first = batches.findIndex(batch => {
+    bytes += batch.bytes
+    return bytes > bytesMax
+  })
+  return first < 0 ? batches.length : Math.max(1, first)
+}
+
+/** After a loss one message at a time, so that nothing can overtake it, until what was in doubt is acknowledged. */
+function isWindowFull({ settings }: Chain, progress: Progress): boolean {
+  const { durableEnd, resentEnd, sentEnd, sentBytes, durableBytes } = progress
+  if (durableEnd < resentEnd) return sentEnd > durableEnd
+  return sentBytes - durableBytes >= settings.inflightBytesMax
+}
 
 function appendMessage(
   writer: Writer,
@@ -244,7 +274,7 @@ export function pump(turn: Turn, writer: Writer, progress: Progress): void {
 /** Goes back to what the replica has acknowledged. */
 function sendAgain(turn: Turn, writer: Writer, progress: Progress, from: Offset): void {
   progress.resentMs = turn.chain.pacedMs
-  progress.resentEnd = progress.sentEnd
+  progress.resentEnd = Math.max(progress.resentEnd, progress.sentEnd) as Offset
   progress.sentEnd = from
   progress.sentBytes = progress.durableBytes
   pump(turn, writer, progress)
@@ -296,8 +326,8 @@ export function onGap(turn: Turn, from: Peer, message: MessageOf<'gap'>): void {
   if (writer === undefined || progress === undefined || !isCurrent(writer, message.epoch)) return
   // Below what it has acknowledged: an old message. At what it was sent already: each of several in flight says the same.
   if (message.end < progress.durableEnd || message.end >= progress.sentEnd) return
-  // Where messages overtake each other, each that comes early is answered by a gap. To go back once is enough, until what was
-  // sent then has arrived: to go back for each would send more and more.
+  // Where messages overtake each other, each that comes early is answered by a gap. To go back for each would send more and more:
+  // once is enough, until what was sent then is acknowledged.
   const isOnItsWay =
     progress.durableEnd < progress.resentEnd && !isDue(chain, progress.resentMs, chain.settings.resendMs)
   if (progress.state === 'lost') revive(turn, writer, progress)
