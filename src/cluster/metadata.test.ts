@@ -158,6 +158,8 @@ describe('createTopic', () => {
     assert.equal(m.refused({ ...command, replication: { ...config, minInsync: 4 } }), 'INVALID')
     assert.equal(m.refused({ ...command, replication: { ...config, minInsync: 0 } }), 'INVALID')
     assert.equal(m.refused({ ...command, replication: { ...config, replicas: -1 } }), 'INVALID')
+    const { replication: _, ...alone } = command
+    assert.equal(m.refused(alone), 'INVALID', 'one copy, at nobody’s')
   })
 
   it('without a replication is of one copy, as a node by itself makes it', () => {
@@ -400,8 +402,9 @@ describe('a node', () => {
   })
 
   it('leaves when it has no copies any more, and its id goes to a later boot only', () => {
-    const m = new Machine().withNodes(3)
+    const m = new Machine().withNodes(4)
     m.ok(createReplicated(m))
+    m.ok({ do: 'removeNode', nodeId: node(4), incarnation: 1 })
     const remove: Command = { do: 'removeNode', nodeId: node(3), incarnation: 1 }
     assert.equal(m.refused(remove), 'INVALID')
     m.ok({ do: 'deleteTopic', topicId: orders })
@@ -409,7 +412,8 @@ describe('a node', () => {
     assert.equal(m.refused({ ...remove, incarnation: 2 }), 'STALE')
     m.ok(remove)
     assert.equal(m.refused(remove), 'UNKNOWN')
-    assert.equal(m.refused(register(1, 1, 2, { nodeId: node(3), diskId: disk(0xd3) })), 'STALE')
+    const back = m.apply(register(1, 1, 2, { nodeId: node(3), diskId: disk(0xd3) }))
+    assert.deepEqual(back, { ok: false, error: 'STALE', message: 'node 3 was removed' })
     const again = (incarnation: number) => register(0, 0, incarnation, { nodeId: node(3), diskId: disk(0xe3) })
     assert.equal(m.refused(again(1)), 'INVALID')
     m.ok(again(2))
