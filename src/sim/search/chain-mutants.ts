@@ -51,6 +51,22 @@ export const chainMutants: readonly SearchMutant[] = [
     edits: unsyncedFence(),
   },
   {
+    name: 'forgets its fence in a crash',
+    model: 'chain-crash',
+    edits: [
+      edit(
+        'replica.ts',
+        "write(turn, { kind: 'fence', segment: local.id, epoch })",
+        "write(turn, { kind: 'fence', segment: local.id, epoch: local.durableFence })",
+      ),
+    ],
+  },
+  {
+    name: 'answers a fence before it is durable (flush: relaxed)',
+    model: 'chain-relaxed',
+    edits: unsyncedFence(),
+  },
+  {
     name: 'seals without copying the tail',
     model: 'chain-zombie',
     edits: [edit('recoverer.ts', '=> durableEnd >= end && !isUnfit)', '=> durableEnd >= 0 && !isUnfit)')],
