@@ -211,6 +211,8 @@ function isVoteSpare(cluster: Cluster, nodeId: NodeId): boolean {
 }
 
 function areCopiesSpare(cluster: Cluster, nodeId: NodeId): boolean {
+  // A segment of one copy may be placed on this very disk by a command that is under way.
+  if (cluster.tuning.minInsync < 2) return false
   const isOther = (segment: Segment, id: NodeId) =>
     id !== nodeId && cluster.diskIdOf(id) === segment.replicas.find(replica => replica.nodeId === id)?.diskId
   return cluster.partitions.every(({ index }) =>
