@@ -8,6 +8,8 @@ export class NodeClock {
   /** 1.001: a thousandth fast. */
   rate = 1
   wallJumpMs = 0
+  /** When its rate changed last, or it jumped: what was measured across that is worth nothing. */
+  disturbedAtMs = Number.NEGATIVE_INFINITY
   #aheadMs = 0
   #fromMs = 0
   #baseMs = 0
@@ -31,10 +33,12 @@ export class NodeClock {
     this.#baseMs = this.monotonicMs - this.#aheadMs
     this.#fromMs = this.#timeline.nowMs
     this.rate = rate
+    this.disturbedAtMs = this.#timeline.nowMs
   }
 
   /** The machine was suspended, and its monotonic clock says so. */
   jumpAhead(byMs: number): void {
     this.#aheadMs += byMs
+    this.disturbedAtMs = this.#timeline.nowMs
   }
 }

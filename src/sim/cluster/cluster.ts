@@ -305,6 +305,11 @@ export class Cluster {
     return true
   }
 
+  /** Produces that a living node took, and should have answered. */
+  get unanswered(): number {
+    return [...this.#waiting.values()].filter(({ node, request }) => !node.isGone && request.acks !== 0).length
+  }
+
   /** A line of the story. */
   note(line: string): void {
     this.#traceLine('', () => `── ${line}`)
@@ -482,9 +487,11 @@ export class Cluster {
     }
     this.#waiting.delete(token)
     const { request, onAnswer } = waiting
-    if (result.ok && request.acks === 'all') {
+    if (result.ok) {
       const key = partitionKey(this.partitionId(request.partition))
-      this.witness.onAcked(node, key, (result.base + request.serials.length) as Offset)
+      const end = (result.base + request.serials.length) as Offset
+      if (request.acks === 'all') this.witness.onAcked(node, key, end)
+      else this.witness.onAckedAlone(node, key, end)
     }
     this.trace(node.host, () => `answers ${token} p${request.partition} ${JSON.stringify(result)}`)
     this.#reply(node.host.nodeId, result, onAnswer)
