@@ -8,6 +8,7 @@
  *      4  late, doubled, reordered appends                           delays
  *      5  two recoveries, dying recoverers, the writer's own seal    recoveries
  *      6  a leader change or silence while a seal is decided         leaders
+ *         half-connected members, leaders that nobody hears              elections
  *      7  fences and disks that are lost in a recovery               disks
  *      8  full disks                                                 (a node's: full-disk)
  *      9  failed syncs: sync-fails-at-…, in crashes; errors of reads, bit rot, torn tails (a node's: failed-sync, rot, sweep)
@@ -30,6 +31,7 @@ import { crashes } from './crashes.ts'
 import { cuts } from './cuts.ts'
 import { delays } from './delays.ts'
 import { disks } from './disks.ts'
+import { leaderships } from './elections.ts'
 import { leaders } from './leaders.ts'
 import { recoveries } from './recoveries.ts'
 import { removals } from './removals.ts'
@@ -49,6 +51,7 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   ...delays,
   ...recoveries,
   ...leaders,
+  ...leaderships,
   ...disks,
   ...slownesses,
   ...clocks,
