@@ -22,13 +22,15 @@ export interface RaftCluster {
   readonly notes: RaftNote[]
   /** Nodes that nothing reaches and nothing leaves. */
   readonly cutOff: Set<number>
+  /** What was sent to them last. */
+  undelivered: Message[]
 }
 
 /** More than any of these clusters has to say. */
 const deliveriesMax = 10_000
 
 export function clusterOf(nodes: RaftNode[]): RaftCluster {
-  return { nodes, notes: [], cutOff: new Set() }
+  return { nodes, notes: [], cutOff: new Set(), undelivered: [] }
 }
 
 /** A member campaigns; it leads when all is quiet. */
@@ -55,10 +57,14 @@ export function nodeOf({ nodes }: RaftCluster, id: number): RaftNode {
 
 function run(cluster: RaftCluster, node: RaftNode, first: (turn: Turn) => void): void {
   const messages = stepOf(cluster, node, first)
+  cluster.undelivered = []
   for (let count = 0; messages.length > 0; count++) {
     invariant(count < deliveriesMax, 'a cluster without faults comes to rest')
     const message = messages.shift()!
-    if (cluster.cutOff.has(message.to.nodeId)) continue
+    if (cluster.cutOff.has(message.to.nodeId)) {
+      cluster.undelivered.push(message)
+      continue
+    }
     const receiver = cluster.nodes.find(({ core }) => core.self.nodeId === message.to.nodeId)
     if (receiver === undefined) continue
     messages.push(...stepOf(cluster, receiver, turn => take(turn, { type: 'message', message })))

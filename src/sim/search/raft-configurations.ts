@@ -32,7 +32,11 @@ function ledCluster(...ids: readonly number[]): RaftCluster {
   return cluster
 }
 
-const initial = ({ nodes, notes }: RaftCluster): RaftBeginning => ({ nodes, history: notes })
+const initial = ({ nodes, notes, undelivered }: RaftCluster): RaftBeginning => ({
+  nodes,
+  history: notes,
+  messages: undelivered,
+})
 
 const elections: RaftConfiguration = {
   name: 'raft-elections',
@@ -126,23 +130,18 @@ function laggingCluster(): RaftCluster {
   feed(cluster, 1, { type: 'changeMembership', token: 1, change: { kind: 'addLearner', member: memberOf(4) } })
   const { applied } = nodeOf(cluster, 1)
   feed(cluster, 1, { type: 'snapshotTaken', index: applied.length as LogIndex, data: snapshotData(applied) })
+  beat(cluster, 1)
   return cluster
 }
 
 const snapshots: RaftConfiguration = {
   name: 'raft-snapshots',
   title:
-    'a leader has compacted what a member lacks, a change of members included, who has other entries in its place; a crash and a rival',
-  limits: [
-    everyFault,
-    preVotesGranted,
-    lostForSize,
-    'the rival is one that is up to date; nothing is written but its no-op',
-  ],
+    'a leader has compacted what a member lacks, a change of members included, who has other entries in its place, and compacts once more; a crash',
+  limits: [everyFault, preVotesGranted, lostForSize, 'no rival; one more command, one more snapshot'],
   begin: () => initial(laggingCluster()),
-  budgets: { crash: 1, heartbeat: 1 },
-  termMax: 3,
-  campaigners: [2],
+  budgets: { crash: 1, propose: 1, snapshot: 1 },
+  termMax: 2,
   preVote: 'granted',
   loses: ['stale', 'refusals', 'known'],
 }

@@ -83,6 +83,8 @@ export interface RaftBeginning {
   readonly nodes: readonly RaftNode[]
   /** What happened before. */
   readonly history?: readonly RaftNote[]
+  /** In flight. */
+  readonly messages?: readonly Message[]
 }
 
 export type RaftModelEvent =
@@ -106,7 +108,7 @@ type RaftModel = Model<RaftNode, Message, RaftModelEvent, RaftNote, RaftEnv>
 
 export function raftModel(configuration: RaftConfiguration): RaftModel {
   const { name, title, limits, budgets } = configuration
-  const { nodes, history = [] } = configuration.begin()
+  const { nodes, history = [], messages = [] } = configuration.begin()
   const firstSeats = seatsOf(nodes[0]!.initialMembership)
   const indexes = new Map(nodes.map((node, index) => [node.core.self.nodeId, index]))
   return {
@@ -114,6 +116,7 @@ export function raftModel(configuration: RaftConfiguration): RaftModel {
     title,
     limits,
     nodes,
+    messages,
     env: history.reduce(observed, {
       left: { ...budgets },
       leaders: {},
@@ -349,6 +352,8 @@ function checkNode(node: RaftNode, env: RaftEnv): void {
     'what is committed is in the log',
   )
   invariant(node.applied.length <= core.commit, 'nothing is applied before it is committed')
+  const named = wordsOfLog(node).reduce((seats, word) => seatsOfWord(word) ?? seats, seatsOf(node.initialMembership))
+  invariant(seatsOf(membershipOf(core)) === named, 'the members are those that the log names last')
 }
 
 const wordsOf = ({ ledger }: RaftEnv, count: number) => ledger.slice(0, count).map(({ word }) => word)

@@ -67,7 +67,7 @@ export const settings: RaftSettings = {
   appendBytesMax: 1,
   uncommittedBytesMax: 1 << 20,
   // The snapshots of these states go in two or three chunks.
-  snapshotChunkBytes: 48,
+  snapshotChunkBytes: 64,
   trailingEntries: 0,
   waitingReadsMax: 4,
 }
