@@ -10,7 +10,7 @@ import { noteRecovered } from './recoverer.ts'
 import { dropCopy, noteRemovals } from './removal.ts'
 import { fitRepair } from './repair.ts'
 import { noteCommit, stateOf } from './replica.ts'
-import { askProducers, beginWriting, type Carried, endWriting, stopWriting } from './roll.ts'
+import { askProducers, beginWriting, type Carried, endWriting, refuseWaiting, stopWriting } from './roll.ts'
 import { type Partition, type PartitionId, predecessor, type Segment, unsealed } from './segment.ts'
 import { halt, type LocalSegment, type PartitionState, type Turn } from './state.ts'
 import { highWatermarkOf } from './watermark.ts'
@@ -195,7 +195,11 @@ function beginNewWriter(turn: Turn, state: PartitionState, record: Partition, ca
   const open = unsealed(record)
   const { nodeId, incarnation } = chain.self
   const isMine = open?.state === 'open' && open.writer === nodeId && open.writerIncarnation === incarnation
-  if (open === null || !isMine || chain.writers.has(open.id)) return
+  if (open === null || !isMine || chain.segments.has(open.id)) {
+    // A fence came before this record: somebody recovers the segment that would have been this node's.
+    if (carried !== null) refuseWaiting(turn, carried)
+    return
+  }
   state.writing = open.id
   state.isShort = false
   const isLeaseBound = open.replicas.length === 1 && record.config.uncleanSeal

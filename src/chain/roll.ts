@@ -200,8 +200,7 @@ function carry(turn: Turn, writer: Writer): Carried | null {
 export function stopWriting(turn: Turn, writer: Writer): void {
   if (writer.phase === 'stopped') return
   writer.phase = 'stopped'
-  for (const entry of writer.entries) refuseEntry(turn, entry, 'NOT_LEADER_OR_FOLLOWER')
-  for (const { token } of writer.buffer) refuse(turn, token, 'NOT_LEADER_OR_FOLLOWER', true)
+  refuseWaiting(turn, writer)
   writer.entries.length = 0
   writer.committed = 0
   writer.local = 0
@@ -209,6 +208,12 @@ export function stopWriting(turn: Turn, writer: Writer): void {
   writer.bufferBytes = 0
   writer.place = null
   writer.roll = null
+}
+
+/** What was appended may be in the log, what was only held is not. */
+export function refuseWaiting(turn: Turn, { entries, buffer }: Pick<Carried, 'entries' | 'buffer'>): void {
+  for (const entry of entries) refuseEntry(turn, entry, 'NOT_LEADER_OR_FOLLOWER')
+  for (const { token } of buffer) refuse(turn, token, 'NOT_LEADER_OR_FOLLOWER', true)
 }
 
 /** Another epoch stands above this writer's; while its own seal is under way the record tells more than this. */
@@ -220,7 +225,10 @@ export function onWriterFenced(turn: Turn, segment: SegmentId, epoch: number, fe
 
 // ── beginning a segment
 
-/** The record says that this node writes `segment`. `producers`: at its base; null: others are asked for them. */
+/**
+ * The record says that this node writes `segment`. `producers`: at its base; null: others are asked for them. The caller has made
+ * sure that there is no copy yet: one that a fence has made belongs to a recovery.
+ */
 export function beginWriting(
   turn: Turn,
   partition: PartitionId,
@@ -231,7 +239,6 @@ export function beginWriting(
 ): void {
   const { chain } = turn
   const { id, base, writeEpoch, leaderEpoch, ackQuorum } = segment
-  if (chain.segments.has(id)) return
   const record = stateOf(chain, partition).record
   const before = record === null ? undefined : predecessor(record, id)
   const writer: Writer = {

@@ -28,6 +28,8 @@ export interface WalkOptions {
 interface Sent {
   readonly crc: number
   readonly producer: Producer | null
+  /** The node that took it, as long as it lives without a break. */
+  readonly at: string
   base: number | null
   isRefused: boolean
 }
@@ -111,7 +113,7 @@ export class Walk {
     else if (chance < 720) this.#sync(id)
     else if (chance < 760) world.decide(id)
     else if (chance < 800) world.outcomes(id, this.#below(4) > 0)
-    else if (chance < 860) world.learn(id)
+    else if (chance < 860) world.learn(id, this.#below(4) > 0)
     else if (chance < 940) this.#tick(id, this.#below(30))
     else if (chance < 965) this.#place(this.#below(3) === 0 ? id : this.#writer())
     else if (chance < 977) this.#recover(id)
@@ -168,7 +170,6 @@ export class Walk {
   }
 
   #send(id: number, crc: number, producer: Producer | null, asked: Acks | null = null): void {
-    const token = this.#sent.push({ crc, producer, base: null, isRefused: false }) - 1
     const batch = {
       records: producer === null ? 1 + this.#below(3) : 1,
       bytes: 100,
@@ -181,6 +182,9 @@ export class Walk {
     }
     const some: readonly Acks[] = this.#options.isOneWriter === true && producer === null ? [0, 1, 'all'] : ['all']
     const acks = asked ?? this.#prng.pick(some)
+    const isAlive = this.world.node(id).chain !== null
+    const at = acks === 0 || !isAlive ? '' : this.#lifeOf(id)
+    const token = this.#sent.push({ crc, producer, at, base: null, isRefused: false }) - 1
     this.world.feed(id, { type: 'produce', token, partition, batch, acks })
   }
 
@@ -358,8 +362,16 @@ export class Walk {
     }
   }
 
-  /** What is over leaves nothing behind. */
+  #lifeOf(id: number): string {
+    return `node ${id} in its life ${this.world.node(id).peer.incarnation}`
+  }
+
+  /** What is over leaves nothing behind, and nobody without an answer. */
   #checkQuiet(): void {
+    const lives = new Set([...this.world.nodes.keys()].map(id => this.#lifeOf(Number(id))))
+    for (const [token, { at, base, isRefused }] of this.#sent.entries()) {
+      invariant(base !== null || isRefused || !lives.has(at), `produce ${token} is never answered by ${at}`)
+    }
     const open = unsealed(this.world.record!)!
     for (const { chain, peer } of this.world.nodes.values()) {
       if (chain === null) continue

@@ -236,12 +236,12 @@ export class ScriptWorld {
     return told.length > 0
   }
 
-  /** A node applies the newest version of the record. */
-  learn(id: number): boolean {
+  /** A node applies the newest version of the record, as from a snapshot, or just the next one. */
+  learn(id: number, isNext = false): boolean {
     const node = this.node(id)
     if (node.chain === null || node.version >= this.versions.length) return false
-    node.version = this.versions.length
-    this.feed(id, { type: 'metadata', partition, record: this.record })
+    node.version = isNext ? node.version + 1 : this.versions.length
+    this.feed(id, { type: 'metadata', partition, record: this.versions[node.version - 1] ?? null })
     return true
   }
 

@@ -159,9 +159,9 @@ const commands: Readonly<Record<string, (world: ScriptWorld, words: Words, line:
   outcome: (world, words) => {
     for (const id of words.nodes(world)) world.outcomes(id, !words.has('unknown'))
   },
-  /** learn 2: applies the newest version of the record. */
+  /** learn 2: applies the newest version of the record; learn 2 next: the one after that which it knows. */
   learn: (world, words) => {
-    for (const id of words.nodes(world)) world.learn(id)
+    for (const id of words.nodes(world)) world.learn(id, words.has('next'))
   },
   /** placement 1 reason=rotation writer=2 on=2,3,1; placement 1 reason=rotation none */
   placement: (world, words) => {
