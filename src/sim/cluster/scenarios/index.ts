@@ -12,7 +12,7 @@
  *      7  fences and disks that are lost in a recovery               disks
  *      8  full disks                                                 (a node's: full-disk)
  *      9  failed syncs: sync-fails-at-…, in crashes; errors of reads, bit rot, torn tails (a node's: failed-sync, rot, sweep)
- *     10  slow disks, links and loops; backlogs                      slowness
+ *     10  slow disks, links and loops; backlogs                      slowness, silences
  *     11  clocks                                                     clocks
  *     12  too many deaths                                            disks
  *     13  empty, smallest and full segments                          sizes
@@ -36,6 +36,7 @@ import { leaders } from './leaders.ts'
 import { recoveries } from './recoveries.ts'
 import { removals } from './removals.ts'
 import { retries } from './retries.ts'
+import { silences } from './silences.ts'
 import { sizes } from './sizes.ts'
 import { slownesses } from './slowness.ts'
 import { storm } from './storm.ts'
@@ -53,6 +54,7 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   ...leaders,
   ...leaderships,
   ...disks,
+  ...silences,
   ...slownesses,
   ...clocks,
   ...sizes,
