@@ -129,7 +129,7 @@ const dirty = story(
 const failedSyncAt = (who: 'writer' | 'replica' | 'recoverer' | 'raft leader'): ClusterScenario =>
   story(
     `sync-fails-at-${who.replace(' ', '-')}`,
-    `a sync fails at the ${who}: nothing of it counts, and the node stops`,
+    `a sync fails at the ${who.replace('raft', 'Raft')}: nothing of it counts, and the node stops`,
     five,
     stage => {
       stage.begin()

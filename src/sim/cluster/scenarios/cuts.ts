@@ -58,7 +58,7 @@ const withItsClients = story(
       !(stage.committed(writer) > open.base && stage.writing(writer, open.id)?.phase === 'writing'),
       'a writer that reaches nobody commits nothing',
     )
-    stage.wait(stage.prng.between(0, 1000))
+    stage.untilWritten()
     cluster.heal([writer], stage.allBut(writer))
     stage.until('the writer of the past gives up', () => stage.writing(writer, open.id) === null)
     stage.untilWritten()

@@ -94,4 +94,42 @@ const acksLate = story(
   },
 )
 
-export const delays: readonly ClusterScenario[] = [appendAfterFence, appendBeforeFence, doubledAndReordered, acksLate]
+const appendsOfALivingWriter = story(
+  'appends-of-a-living-writer-after-fence',
+  'a writer that knows nothing of a recovery sends to replicas that are fenced: nothing of it may be acknowledged',
+  {},
+  stage => {
+    stage.begin()
+    const { open, prng, writer, others } = stage
+    stage.leadAwayFrom(writer)
+    stage.lose((from, to, message) => (from === writer || to === writer) && !isChain(message))
+    stage.lose((_, to, message) => to === writer && isChain(message, 'fence'))
+    stage.untilSealing(open.id)
+    const appends = stage.hold((from, _, message) => from === writer && isAppendOf(message, open.id))
+    const answers = stage.hold((_, __, message) => isChain(message, 'fenceReply'))
+    stage.until('an append is under way', () => appends.kept.length > 0)
+    const areFenced = () => others.every(other => (stage.copyAt(other, open.id)?.durableFence ?? 0) > open.writeEpoch)
+    stage.until('the replicas are fenced', areFenced)
+    const commit = stage.committed(writer)
+    const refusals = stage.watch((_, to, message) => to === writer && isChain(message, 'fenced'))
+    appends.letGo()
+    stage.wait(prng.between(20, 200))
+    stage.promise(
+      (stage.writing(writer, open.id)?.commit ?? commit) <= commit,
+      'fenced replicas acknowledge nothing to the old writer',
+    )
+    if (refusals.count === 0) stage.cut('nobody refused')
+    // What counts is what was said when the fence was new.
+    answers.kept.splice(1)
+    answers.letGo()
+    stage.untilGoesOn(open.id)
+  },
+)
+
+export const delays: readonly ClusterScenario[] = [
+  appendAfterFence,
+  appendBeforeFence,
+  appendsOfALivingWriter,
+  doubledAndReordered,
+  acksLate,
+]

@@ -62,7 +62,7 @@ const longStall = (who: 'raft leader' | 'replica' | 'everybody'): ClusterScenari
     who === 'everybody' ? 'long-stall-of-everybody' : `long-stall-of-the-${who.replace(' ', '-')}`,
     who === 'everybody'
       ? 'all nodes sleep for longer than every lease, and wake up at different times'
-      : `the ${who} sleeps for longer than its lease, with all that was on its way to it`,
+      : `the ${who.replace('raft', 'Raft')} sleeps for longer than its lease, with all that was on its way to it`,
     busy,
     stage => {
       stage.begin()

@@ -10,10 +10,17 @@ const duringRecovery = story(
     stage.begin()
     const { writer, open } = stage
     stage.leadAwayFrom(writer)
+    // The zombie is not told by the recoverer: only the other replicas can stop it.
+    stage.lose((_, to, message) => to === writer && isChain(message, 'fence'))
     const answers = stage.hold((_, __, message) => isChain(message, 'fenceReply'))
-    stage.asleepUntil(writer, 'its segment is being recovered', () => stage.open.state === 'sealing')
+    const { others } = stage
+    const areFenced = () => others.every(other => (stage.copyAt(other, open.id)?.durableFence ?? 0) > open.writeEpoch)
+    stage.asleepUntil(writer, 'the other replicas are fenced', areFenced)
     const late = stage.watch((from, _, message) => from === writer && isAppendOf(message, open.id))
     stage.until('the zombie sends', () => late.count > 0)
+    stage.wait(stage.prng.between(0, 200))
+    // What counts is what was said when the fence was new.
+    answers.kept.splice(1)
     answers.letGo()
     stage.untilGoesOn(open.id)
   },
