@@ -62,7 +62,7 @@ function drawRaft(prng: Prng): RaftSettings {
     inflightBytesMax: prng.pick([500, 10_000, 1_000_000]),
     appendBytesMax: prng.pick([200, 2000, 100_000]),
     uncommittedBytesMax: prng.pick([5000, 1_000_000]),
-    snapshotChunkBytes: prng.pick([100, 1000, 100_000]),
+    snapshotChunkBytes: prng.pick([2000, 20_000, 100_000]),
     trailingEntries: prng.pick([0, 5, 100]),
     waitingReadsMax: 100,
   }
