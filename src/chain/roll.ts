@@ -37,7 +37,7 @@ import {
   type Turn,
   type Writer,
 } from './state.ts'
-import { appendHere, askPlace, isFrozen, ownCopy, probeLost, sendCarried, takeUp } from './writer.ts'
+import { appendHere, askPlace, isFrozen, ownCopy, probeLost, sendCarried, shortError, takeUp } from './writer.ts'
 
 type MessageOf<Type extends ChainMessage['type']> = Extract<ChainMessage, { readonly type: Type }>
 
@@ -69,7 +69,7 @@ function refuseForShortness(turn: Turn, writer: Writer): void {
   const kept = writer.buffer.splice(0)
   writer.bufferBytes = 0
   for (const produce of kept) {
-    if (produce.acks === 'all') refuse(turn, produce.token, 'NOT_ENOUGH_REPLICAS', true)
+    if (produce.acks === 'all') refuse(turn, produce.token, shortError(turn.chain, 'NOT_ENOUGH_REPLICAS'), true)
     else {
       writer.buffer.push(produce)
       writer.bufferBytes += produce.batch.bytes
@@ -78,7 +78,7 @@ function refuseForShortness(turn: Turn, writer: Writer): void {
   const live = writer.replicas.filter(({ state }) => state === 'live').length
   if (live >= writer.ackQuorum) return
   for (const entry of writer.entries) {
-    if (entry.acks === 'all') refuseEntry(turn, entry, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND')
+    if (entry.acks === 'all') refuseEntry(turn, entry, shortError(turn.chain, 'NOT_ENOUGH_REPLICAS_AFTER_APPEND'))
   }
 }
 

@@ -54,8 +54,13 @@ export function onProduce(turn: Turn, event: Extract<ChainEvent, { type: 'produc
 function whyNot(chain: Chain, writer: Writer, acks: Acks, isShort: boolean): ProduceError | null {
   // Only the writer vouches for these; for acks=all the fence is enough.
   if ((acks !== 'all' || writer.isLeaseBound) && !hasLease(chain)) return 'NOT_LEADER_OR_FOLLOWER'
-  if (acks === 'all' && isShort) return 'NOT_ENOUGH_REPLICAS'
+  if (acks === 'all' && isShort) return shortError(chain, 'NOT_ENOUGH_REPLICAS')
   return null
+}
+
+/** Short of replicas and without a lease, another one may well be the writer: the client is to look for it. */
+export function shortError<Error extends ProduceError>(chain: Chain, error: Error): Error | 'NOT_LEADER_OR_FOLLOWER' {
+  return hasLease(chain) ? error : 'NOT_LEADER_OR_FOLLOWER'
 }
 
 function hold(turn: Turn, writer: Writer, produce: Produce): void {
