@@ -28,7 +28,7 @@ import { decide, firstRecord } from './chain-register.ts'
 import { chainSights } from './chain-sights.ts'
 import { isHeld, isOver, isRefused } from './chain-spent.ts'
 import type { Model } from './model.ts'
-import { type Searchable, searchable } from './searchable.ts'
+import { type Searchable, searchableLater } from './searchable.ts'
 
 /** Records, messages and what lies on disks are replaced, never changed. */
 const unchanged: ReadonlySet<string> = new Set([
@@ -177,4 +177,7 @@ function* ordersFor(
   }
 }
 
-export const chainModels: readonly Searchable[] = chainConfigurations.map(each => searchable(chainModel(each)))
+export const chainModels: readonly Searchable[] = chainConfigurations.map(configuration => {
+  const { name, title } = configuration
+  return searchableLater({ name, title, limits: limitsOf(configuration) }, () => chainModel(configuration))
+})
