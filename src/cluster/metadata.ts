@@ -15,6 +15,7 @@ import {
   type Partition,
   type PartitionId,
   type PartitionKey,
+  type Placement,
   partitionKey,
   type ReplicationConfig,
 } from '../chain/segment.ts'
@@ -73,6 +74,9 @@ export interface Node extends RegisteredNode {
  * later is refused, and asked for anew.
  */
 export const rememberedOutcomesMax = 1024
+
+/** Of one topic: more than any cluster could serve, and little enough to make at once. */
+const partitionsMax = 100_000
 
 export class Metadata {
   readonly nodes = new Map<NodeId, Node>()
@@ -320,6 +324,7 @@ export class Metadata {
     if (this.byName.has(name)) return refused('EXISTS', `topic ${name} exists`)
     if (this.topics.has(topicId)) return refused('EXISTS', 'the topic id is taken')
     if (command.partitions < 1) return refused('INVALID', 'a topic has at least one partition')
+    if (command.partitions > partitionsMax) return refused('INVALID', `a topic has at most ${partitionsMax} partitions`)
     const configs = new Map(command.configs.map(config => [config.name, config.value]))
     const given = command.replication
     const isOneCopy = given === undefined || given.replicas === 0
@@ -336,14 +341,17 @@ export class Metadata {
 
   /** A partition without a placement gets its first segment later. */
   #openPlaced(command: CommandOf<'createTopic'>, replication: ReplicationConfig): Partition[] | Refused {
-    const placementOf = (index: number) =>
-      command.placements?.find(({ partition, count = 1 }) => index >= partition && index < partition + count)?.next
+    const placements: Placement[] = []
+    for (const { partition, count = 1, next } of command.placements ?? []) {
+      const end = Math.min(partition + count, command.partitions)
+      for (let index = Math.max(partition, 0); index < end; index++) placements[index] = next
+    }
     const partitions: Partition[] = []
     const context = this.#context(command.nowMs)
     let { nextSegmentId } = context
     for (let index = 0; index < command.partitions; index++) {
       const partition = createPartition(replication)
-      const next = placementOf(index)
+      const next = placements[index]
       if (next === undefined) {
         partitions.push(partition)
         continue
