@@ -117,6 +117,25 @@ describe('recovery', () => {
     assert.ok(recoverers.length >= 10 && recoverers.length <= 16, `${recoverers.length} orders`)
   })
 
+  it('stays with the only node that can do it, however long it takes', () => {
+    start(['', '', ''])
+    const { writer, others } = topic({ replicas: 2, minInsync: 1 })
+    kill(writer)
+    const recoverers = run(9000).flatMap(order => (order.do === 'order' ? [order.to] : []))
+    assert.ok(recoverers.length > 12 && recoverers.every(nodeId => nodeId === others[0]), `${recoverers}`)
+  })
+
+  it('is called off when the writer is back before anybody has begun it', () => {
+    start(['', '', ''])
+    const { writer } = topic()
+    kill(writer)
+    assert.equal(round().length, 1)
+    assert.equal(controller.recoveries.size, 1)
+    cluster.dead.clear()
+    assert.deepEqual(run(2000), [])
+    assert.equal(controller.recoveries.size, 0)
+  })
+
   it('is given to another at once when the recoverer dies', () => {
     start(['', '', '', ''])
     const { writer, others } = topic({ minInsync: 1 })
