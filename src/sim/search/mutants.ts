@@ -8,12 +8,15 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { invariant } from '../../base/invariant.ts'
 import { copyMutated } from '../mutants.ts'
-import { chainMutants } from './chain-mutants.ts'
+import { chainMutants, chainMutantsInCi } from './chain-mutants.ts'
 import type { SearchLimits, SearchResult } from './engine.ts'
-import { raftMutants } from './raft-mutants.ts'
+import { raftMutants, raftMutantsInCi } from './raft-mutants.ts'
 import type { SearchMutant } from './search-mutant.ts'
 
 export const searchMutants: readonly SearchMutant[] = [...raftMutants, ...chainMutants]
+
+/** Names of some of each kind that are found within a second or two. */
+export const mutantsInCi: readonly string[] = [...raftMutantsInCi, ...chainMutantsInCi]
 
 export async function findSearchMutant(mutant: SearchMutant, limits: SearchLimits): Promise<SearchResult> {
   const folder = mkdtempSync(join(tmpdir(), 'tidelog-mutant-'))

@@ -356,3 +356,13 @@ export const raftMutants: readonly SearchMutant[] = [
     ],
   },
 ]
+
+export const raftMutantsInCi: readonly string[] = [
+  'votes twice in a term',
+  'sends its vote before it is durable',
+  'commits an entry of an older term by counting',
+  'acknowledges entries before they are durable',
+  'answers a read by a round that began before it',
+  'changes members before an entry of the own term is committed',
+  'restores a snapshot before it is durable',
+]
