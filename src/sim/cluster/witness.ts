@@ -15,8 +15,8 @@ import { entryTypes, type RaftEntry } from '../../raft/storage.ts'
 import type { Host } from './host.ts'
 import type { DiskRecord } from './image.ts'
 import type { SimNode } from './node.ts'
-import type { ClusterTuning } from './tuning.ts'
 import { isDurableOnMajority, whyUnkeptChain, whyUnkeptRaft } from './promises.ts'
+import type { ClusterTuning } from './tuning.ts'
 
 export interface Anomaly {
   readonly kind: string
@@ -185,7 +185,7 @@ export class Witness {
     for (const [i, segment] of after.chain.entries()) {
       const earlier = before?.chain[i + dropped] ?? null
       if (earlier === segment) continue
-      if (earlier === undefined) this.#checkOpened(key, segment, after)
+      if (segment.end === null && earlier?.id !== segment.id) this.#checkOpened(key, segment, after)
       this.#checkLink(key, after.chain[i - 1], segment)
       this.#checkLink(key, segment, after.chain[i + 1])
       this.#checkSegment(key, earlier?.id === segment.id ? earlier : null, segment, command)
