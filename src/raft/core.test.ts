@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { DiskId, LogIndex, NodeId, Term } from '../base/ids.ts'
+import { Prng } from '../base/prng.ts'
 import { appliedOf, commitOf, createRaft, isLeader, leaderOf, membershipOf, type Raft, step, termOf } from './core.ts'
 import type { RaftEvent } from './events.ts'
 import { lastIndex } from './log.ts'
@@ -237,6 +238,32 @@ function plain(value: unknown): unknown {
     }),
   )
 }
+
+describe('a network that turns the order of messages upside down', () => {
+  it('does not make messages breed', () => {
+    const prng = new Prng(7)
+    const cluster = new Cluster()
+    cluster.settings = { ...defaultSettings, inflightMessagesMax: 64, appendBytesMax: 1, heartbeatTicks: 1 }
+    for (const { nodeId } of seats) cluster.add(memberOf(nodeId), seats)
+    cluster.feed(1, { type: 'campaign' })
+    cluster.stabilize([1, 2])
+    for (let token = 1; token <= 600; token++) cluster.feed(1, { type: 'propose', token, data: Buffer.from('a') })
+    cluster.stabilize([1, 2])
+    const third = cluster.node(3)
+    let [delivered, waitingMax] = [0, 0]
+    for (; third.raft!.log.durable < 601; delivered++) {
+      assert.ok(delivered < 200_000, 'the follower gets there')
+      cluster.lines.length = 0
+      if (cluster.network.length === 0 || delivered % 100 === 0) cluster.feed(1, { type: 'tick', electionTicks: 10 })
+      waitingMax = Math.max(waitingMax, cluster.network.length)
+      const at = prng.between(0, cluster.network.length)
+      const [message] = cluster.network.splice(at, 1)
+      cluster.deliver(message!)
+      if (delivered % 20 === 0) for (const { nodeId } of seats) cluster.persist(nodeId)
+    }
+    assert.ok(waitingMax < 64 * 4, `${waitingMax} messages at once are more than the windows hold`)
+  })
+})
 
 describe('a group in a world where everything goes wrong', () => {
   it('keeps what Raft promises, and works again when the world heals', () => {

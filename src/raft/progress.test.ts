@@ -39,14 +39,14 @@ function check(progress: Progress): void {
 type Act =
   | { readonly do: 'send'; readonly count: number }
   | { readonly do: 'ack'; readonly index: number }
-  | { readonly do: 'reject'; readonly previous: number; readonly agreed: number }
+  | { readonly do: 'reject'; readonly previous: number; readonly agreed: number; readonly round: number }
   | { readonly do: 'heartbeat' | 'disconnect' | 'snapshot' }
 
 const small = fc.nat({ max: 12 })
 const anAct: fc.Arbitrary<Act> = fc.oneof(
   fc.record({ do: fc.constant('send' as const), count: fc.nat({ max: 3 }) }),
   fc.record({ do: fc.constant('ack' as const), index: small }),
-  fc.record({ do: fc.constant('reject' as const), previous: small, agreed: small }),
+  fc.record({ do: fc.constant('reject' as const), previous: small, agreed: small, round: fc.nat({ max: 3 }) }),
   fc.record({ do: fc.constantFrom('heartbeat' as const, 'disconnect' as const, 'snapshot' as const) }),
 )
 
@@ -62,10 +62,10 @@ function perform(progress: Progress, act: Act): void {
       acknowledged(progress, index(act.index))
       return
     case 'reject':
-      rejected(progress, index(act.previous), index(Math.min(act.previous, act.agreed)))
+      rejected(progress, index(act.previous), index(Math.min(act.previous, act.agreed)), act.round)
       return
     case 'heartbeat':
-      heartbeatAnswered(progress)
+      heartbeatAnswered(progress, progress.round + 1)
       return
     case 'disconnect':
       disconnected(progress)
@@ -95,11 +95,11 @@ describe('what a leader knows of a follower', () => {
     assert.equal(isPaused(progress, settings), false)
     appendSent(progress, index(9), 1, 20)
     assert.equal(isPaused(progress, settings), true)
-    assert.equal(rejected(progress, index(8), index(3)), true)
+    assert.equal(rejected(progress, index(8), index(3), 1), true)
     assert.deepEqual([progress.next, isPaused(progress, settings)], [4, false])
     appendSent(progress, index(5), 2, 40)
-    assert.equal(rejected(progress, index(8), index(3)), false, 'of an older probe')
-    heartbeatAnswered(progress)
+    assert.equal(rejected(progress, index(8), index(3), 1), false, 'of an older probe')
+    heartbeatAnswered(progress, 1)
     assert.equal(isPaused(progress, settings), false)
     assert.equal(acknowledged(progress, index(5)), true)
     assert.deepEqual([progress.state, progress.match, progress.next], ['replicate', 5, 6])
@@ -122,9 +122,22 @@ describe('what a leader knows of a follower', () => {
     const progress = freshProgress(member, index(1))
     acknowledged(progress, index(4))
     appendSent(progress, index(6), 2, 40)
-    assert.equal(rejected(progress, index(4), index(0)), false)
-    assert.equal(rejected(progress, index(6), index(4)), true)
+    assert.equal(rejected(progress, index(4), index(0), 1), false)
+    assert.equal(rejected(progress, index(6), index(4), 1), true)
     assert.deepEqual([progress.state, progress.next, progress.inflightBytes], ['probe', 5, 0])
+  })
+
+  it('goes back once until a later round is answered, however many appends are rejected', () => {
+    const progress = freshProgress(member, index(1))
+    acknowledged(progress, index(4))
+    appendSent(progress, index(9), 5, 20)
+    assert.equal(rejected(progress, index(8), index(4), 1), true)
+    acknowledged(progress, index(5))
+    appendSent(progress, index(9), 4, 20)
+    assert.equal(rejected(progress, index(7), index(4), 1), false)
+    assert.equal(progress.state, 'replicate')
+    heartbeatAnswered(progress, 2)
+    assert.equal(rejected(progress, index(7), index(4), 3), true)
   })
 
   it('sends nothing else while a snapshot is under way, and goes on behind it', () => {

@@ -38,6 +38,8 @@ export interface Progress {
   readonly inflight: Inflight[]
   inflightBytes: number
   transfer: Transfer | null
+  /** The leader's last round before it last went back from replicate to probe; -1 for never. */
+  wentBackInRound: number
   /** Heard since the last time the leader checked that it has a quorum. */
   isActive: boolean
   /** The latest of the leader's rounds that the follower answered. */
@@ -77,6 +79,7 @@ export function freshProgress(member: Member, next: LogIndex): Progress {
     inflight: [],
     inflightBytes: 0,
     transfer: null,
+    wentBackInRound: -1,
     isActive: false,
     round: 0,
   }
@@ -146,13 +149,18 @@ export function acknowledged(progress: Progress, index: LogIndex): boolean {
 }
 
 /**
- * The follower does not have the entry before an append; `agreed` is the last place where it may still agree. False
- * when the reject is an old one: of an append before what has been acknowledged since, or of another probe than the
- * last.
+ * The follower does not have the entry before an append; `agreed` is the last place where it may still agree. False when
+ * the reject says nothing: one of an append before what has been acknowledged since, or of another probe than the last.
+ *
+ * While replicating the leader goes back once, and then again only when a round that it began after that has been
+ * answered. Appends that overtake each other are each rejected; if each reject sent the window anew, those would overtake
+ * each other as well, and messages would breed.
  */
-export function rejected(progress: Progress, previous: LogIndex, agreed: LogIndex): boolean {
+export function rejected(progress: Progress, previous: LogIndex, agreed: LogIndex, round: number): boolean {
   if (previous <= progress.match) return false
   if (progress.state === 'replicate') {
+    if (progress.round <= progress.wentBackInRound) return false
+    progress.wentBackInRound = round
     becomeProbe(progress)
     return true
   }
@@ -163,7 +171,8 @@ export function rejected(progress: Progress, previous: LogIndex, agreed: LogInde
 }
 
 /** The follower is there. What was probed last may be lost, and is tried again. */
-export function heartbeatAnswered(progress: Progress): void {
+export function heartbeatAnswered(progress: Progress, round: number): void {
+  if (round > progress.round) progress.round = round
   progress.isProbeSent = false
 }
 

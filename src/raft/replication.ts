@@ -134,14 +134,13 @@ export function onAppendReject(turn: Turn, progress: Progress, message: AppendRe
   const { previousIndex, hintIndex, hintTerm } = message
   if (previousIndex > lastIndex(log)) return
   const agreed = lastPossibleMatch(log, hintIndex, hintTerm)
-  if (rejected(progress, previousIndex, agreed)) sendNews(turn, progress)
+  if (rejected(progress, previousIndex, agreed, turn.raft.leading.round)) sendNews(turn, progress)
 }
 
 export function onHeartbeatAck(turn: Turn, progress: Progress, { round }: HeartbeatAck): void {
   const { raft } = turn
   if (round > raft.leading.round) return
-  progress.round = Math.max(progress.round, round)
-  heartbeatAnswered(progress)
+  heartbeatAnswered(progress, round)
   if (progress.state === 'snapshot') resendChunk(turn, progress, round)
   else if (progress.match < lastIndex(raft.log)) sendNews(turn, progress)
   confirmRounds(turn)
