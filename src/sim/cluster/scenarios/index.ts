@@ -36,6 +36,7 @@ import { leaders } from './leaders.ts'
 import { recoveries } from './recoveries.ts'
 import { removals } from './removals.ts'
 import { retries } from './retries.ts'
+import { rivalries } from './rivals.ts'
 import { silences } from './silences.ts'
 import { sizes } from './sizes.ts'
 import { slownesses } from './slowness.ts'
@@ -50,6 +51,7 @@ export const clusterScenarios: readonly ClusterScenario[] = [
   ...cuts,
   ...crashes,
   ...delays,
+  ...rivalries,
   ...recoveries,
   ...leaders,
   ...leaderships,
