@@ -4,12 +4,10 @@
  */
 import type { Offset } from '../base/ids.ts'
 import { noteBatch, type ProducerState, putProducer } from '../log/producers.ts'
-import type { Batch, ChainMessage, Peer } from './messages.ts'
+import type { Batch, MessageOf, Peer } from './messages.ts'
 import { noteCommit, sequenced, tableOf } from './replica.ts'
 import type { Segment } from './segment.ts'
 import { type LocalSegment, send, type Turn, write } from './state.ts'
-
-type MessageOf<Type extends ChainMessage['type']> = Extract<ChainMessage, { readonly type: Type }>
 
 /** Whether the copy is what the record says; then it is sealed for ever. */
 export function verifyAndSeal(turn: Turn, local: LocalSegment, segment: Segment): boolean {

@@ -131,6 +131,8 @@ export type ChainMessage =
       readonly producers: readonly ProducerState[] | null
     }
 
+export type MessageOf<Type extends ChainMessage['type']> = Extract<ChainMessage, { readonly type: Type }>
+
 /** Why a replica cannot vouch: it may have lost what it acknowledged, or its disk is damaged, or is another one. */
 export type Unfit = 'dirty' | 'damaged' | 'stranger'
 

@@ -14,7 +14,7 @@
  */
 import type { Offset } from '../base/ids.ts'
 import type { ChainCommand, ChainEvent, ProposalOutcome } from './events.ts'
-import type { Batch, ChainMessage, Peer } from './messages.ts'
+import type { Batch, ChainMessage, MessageOf, Peer } from './messages.ts'
 import { stateOf } from './replica.ts'
 import { fenceQuorumOf, type Partition, type Replica, unsealed } from './segment.ts'
 import {
@@ -28,8 +28,6 @@ import {
   send,
   type Turn,
 } from './state.ts'
-
-type MessageOf<Type extends ChainMessage['type']> = Extract<ChainMessage, { readonly type: Type }>
 
 export function onRecover(turn: Turn, order: Extract<ChainEvent, { type: 'recover' }>): void {
   const { chain } = turn

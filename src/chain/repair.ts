@@ -7,7 +7,7 @@
 import type { Offset } from '../base/ids.ts'
 import { truncate, verifyAndSeal } from './copies.ts'
 import type { ChainEvent, ProposalOutcome } from './events.ts'
-import type { ChainMessage } from './messages.ts'
+import type { MessageOf } from './messages.ts'
 import { dropCopy } from './removal.ts'
 import { learnProducers, openLocal, segmentRecord, takeBatches } from './replica.ts'
 import { isReplica, type Segment } from './segment.ts'
@@ -22,8 +22,6 @@ import {
   send,
   type Turn,
 } from './state.ts'
-
-type MessageOf<Type extends ChainMessage['type']> = Extract<ChainMessage, { readonly type: Type }>
 
 export function onRepair(
   turn: Turn,

@@ -6,7 +6,7 @@
  */
 import type { NodeId, Offset, SegmentId } from '../base/ids.ts'
 import { noteBatch, type ProducerState } from '../log/producers.ts'
-import type { Batch, ChainMessage, Peer, Standing, Unfit } from './messages.ts'
+import type { Batch, MessageOf, Peer, Standing, Unfit } from './messages.ts'
 import { isReplica, type PartitionId, partitionKey, type Segment } from './segment.ts'
 import {
   type Chain,
@@ -18,8 +18,6 @@ import {
   type Turn,
   write,
 } from './state.ts'
-
-type MessageOf<Type extends ChainMessage['type']> = Extract<ChainMessage, { readonly type: Type }>
 
 // ── opening
 

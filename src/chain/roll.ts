@@ -13,7 +13,7 @@ import type { NodeId, Offset, SegmentId } from '../base/ids.ts'
 import { invariant } from '../base/invariant.ts'
 import type { ProducerState } from '../log/producers.ts'
 import type { ChainCommand, ProposalOutcome } from './events.ts'
-import type { Batch, ChainMessage } from './messages.ts'
+import type { Batch, MessageOf } from './messages.ts'
 import { learnProducers, openLocal, segmentRecord, stateOf } from './replica.ts'
 import {
   type Partition,
@@ -38,8 +38,6 @@ import {
   type Writer,
 } from './state.ts'
 import { appendHere, askPlace, isFrozen, ownCopy, probeLost, sendCarried, shortError, takeUp } from './writer.ts'
-
-type MessageOf<Type extends ChainMessage['type']> = Extract<ChainMessage, { readonly type: Type }>
 
 // ── ending a segment
 

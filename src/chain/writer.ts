@@ -8,7 +8,7 @@ import type { NodeId, Offset } from '../base/ids.ts'
 import { invariant } from '../base/invariant.ts'
 import { checkBatch } from '../log/producers.ts'
 import type { Acks, ChainEvent, NewBatch, ProduceError } from './events.ts'
-import type { Batch, ChainMessage, Peer } from './messages.ts'
+import type { Batch, MessageOf, Peer } from './messages.ts'
 import { learnCommit, sequenced, stateOf, takeBatch } from './replica.ts'
 import { partitionKey, type SealReason } from './segment.ts'
 import {
@@ -24,8 +24,6 @@ import {
   type Turn,
   type Writer,
 } from './state.ts'
-
-type MessageOf<Type extends ChainMessage['type']> = Extract<ChainMessage, { readonly type: Type }>
 
 /** Within its lease a node may be sure that nobody has taken over from it, as far as clocks can be trusted. */
 export const hasLease = (chain: Chain): boolean => chain.nowMs < chain.leaseUntilMs
