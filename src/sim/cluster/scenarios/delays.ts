@@ -107,10 +107,13 @@ const appendsOfALivingWriter = story(
     stage.untilSealing(open.id)
     const appends = stage.hold((from, _, message) => from === writer && isAppendOf(message, open.id))
     const answers = stage.hold((_, __, message) => isChain(message, 'fenceReply'))
+    // What was under way before is refused too early for this story.
+    const early = stage.lose((_, to, message) => to === writer && isChain(message, 'fenced'))
     stage.until('an append is under way', () => appends.kept.length > 0)
     const areFenced = () => others.every(other => (stage.copyAt(other, open.id)?.durableFence ?? 0) > open.writeEpoch)
     stage.until('the replicas are fenced', areFenced)
     const commit = stage.committed(writer)
+    early()
     const refusals = stage.watch((_, to, message) => to === writer && isChain(message, 'fenced'))
     appends.letGo()
     stage.wait(prng.between(20, 200))

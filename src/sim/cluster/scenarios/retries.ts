@@ -94,7 +94,7 @@ const weak = (isKept: boolean): ClusterScenario =>
         const end = vouchedEnd(stage)
         return isKept ? end > least && end <= most : end > most
       }
-      stage.until('the writer alone has vouched for something', isVouched)
+      stage.until('the writer alone has vouched for something', isVouched, 1000)
       const end = vouchedEnd(stage)
       cluster.crash(writer)
       stage.untilSealed(open.id)

@@ -16,7 +16,7 @@ const slowReplica = story(
     const { open, cluster, prng } = stage
     const replica = prng.pick(stage.others)
     stage.leadAwayFrom(replica)
-    slowDown(stage, replica, prng.between(50, 300))
+    slowDown(stage, replica, prng.between(50, 130))
     neverStops(stage, prng.between(2000, 5000))
     const copy = stage.copyAt(replica)
     stage.until('it is behind', () => copy !== null && copy.durableEnd < stage.committed())

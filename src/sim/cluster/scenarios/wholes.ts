@@ -56,6 +56,38 @@ const writersRestart = story(
   },
 )
 
+const singleCopy = story(
+  'single-copy-waits-for-its-node',
+  'the only copy is on a node that is down: nobody else is made the writer, and nothing is lost when it is back',
+  { tuning: { replicas: 1, minInsync: 1, nodes: 3 } },
+  stage => {
+    stage.begin()
+    const { open, cluster, prng, writer } = stage
+    stage.leadAwayFrom(writer)
+    cluster.crash(writer)
+    stage.wait(prng.between(2000, 5000))
+    stage.promise(stage.open.id === open.id, 'a segment is not sealed without its only copy')
+    cluster.startNode(writer)
+    stage.untilGoesOn(open.id)
+  },
+)
+
+const twoCopies = story(
+  'two-copies-one-dies',
+  'of two copies, both needed for a commit, the one that writes dies: the other one has everything',
+  prng => ({ tuning: { replicas: 2, minInsync: prng.pick([1, 2]), nodes: prng.pick([3, 4]) } }),
+  stage => {
+    stage.begin()
+    const { open, cluster, prng, writer } = stage
+    stage.leadAwayFrom(writer)
+    cluster.crash(writer)
+    if (prng.chance(0.5)) cluster.wipe(writer)
+    stage.untilGoesOn(open.id)
+    cluster.startNode(writer)
+    stage.untilWritten()
+  },
+)
+
 const flapping = story(
   'flapping-keeps-chain-short',
   'a link or a node flaps while almost nothing is written: empty segments leave no trace in the chain',
@@ -89,4 +121,11 @@ const flapping = story(
   },
 )
 
-export const wholes: readonly ClusterScenario[] = [powerLoss, rollingRestart, writersRestart, flapping]
+export const wholes: readonly ClusterScenario[] = [
+  powerLoss,
+  rollingRestart,
+  writersRestart,
+  singleCopy,
+  twoCopies,
+  flapping,
+]
