@@ -27,7 +27,7 @@ export interface Progress {
   match: LogIndex
   /** The first entry of the next append. */
   next: LogIndex
-  /** The highest commit it was told of. */
+  /** The highest commit it was told of; a snapshot is committed. */
   toldCommit: LogIndex
   /**
    * probe: an append is under way, and nothing more is sent until it is answered or a heartbeat says the follower is
@@ -144,7 +144,10 @@ export function acknowledged(progress: Progress, index: LogIndex): boolean {
   if (isNews) progress.match = index
   if (progress.next <= progress.match) progress.next = (progress.match + 1) as LogIndex
   if (progress.state === 'probe') becomeReplicate(progress)
-  if (progress.state === 'snapshot' && progress.match >= progress.transfer!.snapshot.index) becomeReplicate(progress)
+  if (progress.state === 'snapshot' && progress.match >= progress.transfer!.snapshot.index) {
+    progress.toldCommit = progress.transfer!.snapshot.index
+    becomeReplicate(progress)
+  }
   return isNews
 }
 

@@ -102,8 +102,14 @@ function sendAppend(turn: Turn, progress: Progress, entries: readonly RaftEntry[
   appendSent(progress, (previousIndex + entries.length) as LogIndex, entries.length, bytes)
 }
 
-/** What there is to send, and if that is nothing then the commit. */
-function sendNews(turn: Turn, progress: Progress): void {
+/** Entries, or at least how far they are committed; a follower whose window is full hears of that when it has made room. */
+function tellCommit(turn: Turn, progress: Progress): void {
+  if (sendAppends(turn, progress) || isPaused(progress, turn.raft.settings)) return
+  if (progress.toldCommit < turn.raft.commit) sendEmptyAppend(turn, progress)
+}
+
+/** Entries, or else a question whether the follower has what was sent. */
+function sendOrAsk(turn: Turn, progress: Progress): void {
   if (!sendAppends(turn, progress)) sendEmptyAppend(turn, progress)
 }
 
@@ -125,7 +131,7 @@ export function onAppendAck(turn: Turn, progress: Progress, { index }: AppendAck
   const isNews = acknowledged(progress, index)
   const isCommitted = isNews && advanceCommit(turn)
   if (raft.role !== 'leader') return
-  if (!isCommitted && !sendAppends(turn, progress) && progress.toldCommit < raft.commit) sendEmptyAppend(turn, progress)
+  if (!isCommitted) tellCommit(turn, progress)
   if (isNews && raft.leading.transfer?.to === progress.member.nodeId) handOver(turn)
 }
 
@@ -134,7 +140,7 @@ export function onAppendReject(turn: Turn, progress: Progress, message: AppendRe
   const { previousIndex, hintIndex, hintTerm } = message
   if (previousIndex > lastIndex(log)) return
   const agreed = lastPossibleMatch(log, hintIndex, hintTerm)
-  if (rejected(progress, previousIndex, agreed, turn.raft.leading.round)) sendNews(turn, progress)
+  if (rejected(progress, previousIndex, agreed, turn.raft.leading.round)) sendOrAsk(turn, progress)
 }
 
 export function onHeartbeatAck(turn: Turn, progress: Progress, { round }: HeartbeatAck): void {
@@ -142,7 +148,7 @@ export function onHeartbeatAck(turn: Turn, progress: Progress, { round }: Heartb
   if (round > raft.leading.round) return
   heartbeatAnswered(progress, round)
   if (progress.state === 'snapshot') resendChunk(turn, progress, round)
-  else if (progress.match < lastIndex(raft.log)) sendNews(turn, progress)
+  else if (progress.match < lastIndex(raft.log)) sendOrAsk(turn, progress)
   confirmRounds(turn)
 }
 
@@ -158,7 +164,7 @@ export function advanceCommit(turn: Turn): boolean {
   if (reached <= raft.commit || termAt(raft.log, reached) !== raft.term) return false
   for (const entry of entriesBetween(raft.log, raft.commit, reached)) raft.leading.uncommittedBytes -= entryBytes(entry)
   raft.commit = reached
-  for (const progress of raft.leading.followers.values()) sendNews(turn, progress)
+  for (const progress of raft.leading.followers.values()) tellCommit(turn, progress)
   admitReads(turn)
   stepDownWhenRemoved(turn)
   return true
