@@ -25,6 +25,10 @@ export interface ChainConfiguration {
   readonly lost: readonly ChainMessage['type'][]
   /** Commit offsets are told by messages of their own too, not only with the next append. */
   readonly publishes: boolean
+  /** Where a roll puts the next segment; fewer nodes than before: a replica is given up. */
+  readonly rollsTo: readonly number[]
+  /** A planned roll waits until all is committed, however long that takes; else it freezes where the commit offset is. */
+  readonly drains: boolean
   /** Where these may be late, or never come; elsewhere they come at once. */
   readonly late: {
     /** Completions of the journal. */
@@ -48,6 +52,8 @@ const threeNodes = {
   produced: 0,
   lost: ['gap', 'fenced'],
   publishes: false,
+  rollsTo: [0, 1, 2],
+  drains: false,
   late: { syncs: [], news: [0], outcomes: [] },
 } as const satisfies Partial<ChainConfiguration>
 
@@ -81,6 +87,23 @@ export const chainConfigurations: readonly ChainConfiguration[] = [
     title: 'a roll whose outcome comes late or never, while the writer’s own journal is slow',
     budgets: { ...nothing, batches: 1, rolls: 1, recoveries: 1, unknowns: 1 },
     late: { syncs: [0], news: [0], outcomes: [0] },
+  },
+  {
+    ...threeNodes,
+    name: 'chain-drain',
+    title: 'a roll that waits until all is committed, a slow journal at the writer, a recovery',
+    produced: 1,
+    budgets: { ...nothing, batches: 2, rolls: 1, recoveries: 1 },
+    drains: true,
+    late: { syncs: [0], news: [0], outcomes: [] },
+  },
+  {
+    ...threeNodes,
+    name: 'chain-shrink',
+    title: 'a writer gives up a replica that may not be lost: the next segment has two copies',
+    produced: 1,
+    rollsTo: [0, 1],
+    budgets: { ...nothing, batches: 2, rolls: 1, recoveries: 1 },
   },
   {
     ...threeNodes,
@@ -158,6 +181,7 @@ export const chainConfigurations: readonly ChainConfiguration[] = [
     name: 'chain-two-nodes',
     title: 'two nodes, quorum 2',
     nodes: 2,
+    rollsTo: [0, 1],
     budgets: { ...nothing, batches: 2, rolls: 1, recoveries: 2 },
   },
   {
@@ -184,7 +208,7 @@ export const chainModelsInCi: readonly string[] = [
 
 /** What a configuration bounds and leaves out, for people. */
 export function limitsOf(configuration: ChainConfiguration): readonly string[] {
-  const { budgets, recoverers, spares, producersAt, produced, lost, publishes, late, nodes } = configuration
+  const { budgets, recoverers, spares, producersAt, produced, lost, publishes, drains, late, nodes } = configuration
   const { batches, rolls, recoveries, unknowns, crashes, wipes } = budgets
   const all = Array.from({ length: nodes }, (_, index) => index)
   const except = (some: readonly number[]) => all.filter(index => !some.includes(index))
@@ -197,6 +221,7 @@ export function limitsOf(configuration: ChainConfiguration): readonly string[] {
     ...(crashes + wipes > 0 ? [`${crashes} crashes, ${wipes} lost disks`] : ['nobody crashes']),
     ...(lost.length > 0 ? [`never delivered: ${lost.join(', ')}`] : []),
     ...(spares.length > 0 ? [`${at(spares)} may take the place of a replica`] : []),
+    ...(rolls === 0 || drains ? [] : ['a roll waits for no commit']),
     ...(publishes ? [] : ['commit offsets are told with appends only']),
     ...prompt('syncs', late.syncs),
     ...prompt('news of the record', late.news),

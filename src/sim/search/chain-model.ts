@@ -8,7 +8,7 @@
  */
 import type { DiskId, NodeId, Offset, SegmentId } from '../../base/ids.ts'
 import type { Peer } from '../../chain/messages.ts'
-import { ackQuorumOf, type Placement, type Replica, unsealed } from '../../chain/segment.ts'
+import { ackQuorumOf, type Placement, unsealed } from '../../chain/segment.ts'
 import { type ChainConfiguration, chainConfigurations, limitsOf } from './chain-configurations.ts'
 import { checkCopies, checkKept } from './chain-invariants.ts'
 import {
@@ -19,7 +19,7 @@ import {
   type NodeStep,
   type Parcel,
   receive,
-  searchSettings,
+  settingsOf,
 } from './chain-node.ts'
 import { printChainNode, printNodeEvent, printParcel } from './chain-print.ts'
 import { projected } from './chain-project.ts'
@@ -41,7 +41,7 @@ export function chainModel(configuration: ChainConfiguration): Model<ChainNode, 
   const boots = Array.from({ length: configuration.nodes }, (_, index) => bootOf(index))
   const first = boots.filter(({ nodeId }) => !spares.includes(nodeId))
   const config = { replicas: first.length, minInsync, flush, uncleanSeal: false }
-  const settings = configuration.publishes ? searchSettings : { ...searchSettings, publishMs: 1 }
+  const settings = settingsOf(configuration)
   const record = firstRecord(config, boots, placementOf(first, 0, minInsync))
   return {
     name,
@@ -145,21 +145,18 @@ function* newsFor({ late }: ChainConfiguration, node: ChainNode, env: Promises):
   for (const [at, command] of node.orphans.entries()) yield { do: 'decideOrphan', at, decision: decide(env, command) }
 }
 
-/** The nodes of some replicas, on the disks that they have now. */
-function bootsOf(replicas: readonly Replica[], boots: readonly Peer[]): readonly Peer[] {
-  return boots.filter(({ nodeId }) => replicas.some(replica => replica.nodeId === nodeId))
-}
-
 /** The controller's side. It may err: it takes a writer for dead that is not. */
 function* ordersFor(
-  { recoverers, minInsync, budgets, spares }: ChainConfiguration,
+  { recoverers, minInsync, budgets, spares, rollsTo }: ChainConfiguration,
   { peer, record, chain }: ChainNode,
   { left, boots }: Promises,
 ): Generator<NodeEvent> {
   const segment = record === null ? null : unsealed(record)
   if (segment === null) return
   if (left.rolls > 0 && segment.writer === peer.nodeId) {
-    yield { do: 'roll', next: placementOf(bootsOf(segment.replicas, boots), peer.nodeId, minInsync) }
+    const replicas = boots.filter(({ nodeId }) => rollsTo.includes(nodeId))
+    const reason = replicas.length < segment.replicas.length ? 'replica lost' : 'rotation'
+    yield { do: 'roll', reason, next: placementOf(replicas, peer.nodeId, minInsync) }
   }
   const isRecovering = chain?.recoveries.has(segment.id) === true
   // Nodes that do not write start alike, so the first of them to recover may as well be the first.

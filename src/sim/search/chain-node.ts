@@ -7,9 +7,17 @@ import { invariant, unreachable } from '../../base/invariant.ts'
 import { createChain, highWatermark, readLimit, step } from '../../chain/core.ts'
 import type { ChainCommand, ChainEffect, ChainEvent, NewBatch, ProposalOutcome } from '../../chain/events.ts'
 import type { ChainMessage, Peer } from '../../chain/messages.ts'
-import { type Partition, type PartitionId, type Placement, type Replica, segmentAt } from '../../chain/segment.ts'
+import {
+  type Partition,
+  type PartitionId,
+  type Placement,
+  type Replica,
+  type SealReason,
+  segmentAt,
+} from '../../chain/segment.ts'
 import { type ChainSettings, defaultChainSettings } from '../../chain/settings.ts'
 import type { Chain } from '../../chain/state.ts'
+import type { ChainConfiguration } from './chain-configurations.ts'
 import {
   type ChainDisk,
   crashed,
@@ -35,16 +43,18 @@ const now = 0
 const never = 1
 
 /** What is sent is never lost for good, so nothing need be sent again; a replica that is silent may just be slow. */
-export const searchSettings: ChainSettings = {
-  ...defaultChainSettings,
-  replicaTimeoutMs: never,
-  resendMs: never,
-  placeRetryMs: never,
-  uncleanWaitMs: never,
-  drainMs: now,
-  proposeRetryMs: now,
-  fenceWaitMs: now,
-  publishMs: now,
+export function settingsOf({ publishes, drains }: Pick<ChainConfiguration, 'publishes' | 'drains'>): ChainSettings {
+  return {
+    ...defaultChainSettings,
+    replicaTimeoutMs: never,
+    resendMs: never,
+    placeRetryMs: never,
+    uncleanWaitMs: never,
+    drainMs: drains ? never : now,
+    proposeRetryMs: now,
+    fenceWaitMs: now,
+    publishMs: publishes ? now : never,
+  }
 }
 
 /** A command on its way to the register. */
@@ -96,7 +106,7 @@ type Happening =
   | { readonly do: 'sync' }
   /** Whatever the core does when time passes. */
   | { readonly do: 'tick' }
-  | { readonly do: 'roll'; readonly next: Placement }
+  | { readonly do: 'roll'; readonly reason: SealReason; readonly next: Placement }
   | {
       readonly do: 'recover'
       readonly segment: SegmentId
@@ -143,7 +153,7 @@ export function act(node: ChainNode, event: NodeEvent): NodeStep | null {
     case 'tick':
       return stepped(turn, { type: 'tick', nowMs: 0 })
     case 'roll':
-      return spending(turn, 'rolls', { type: 'placement', partition, reason: 'rotation', next: event.next })
+      return spending(turn, 'rolls', { type: 'placement', partition, reason: event.reason, next: event.next })
     case 'recover': {
       const { segment, next, spares } = event
       return spending(turn, 'recoveries', { type: 'recover', partition, segment, next, spares })
