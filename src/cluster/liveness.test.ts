@@ -26,31 +26,53 @@ describe('the holder of a lease', () => {
     assert.deepEqual(holderStep(holder, { type: 'tick', nowMs: 1050 }), [])
     assert.deepEqual(holderStep(holder, { type: 'tick', nowMs: 1100 }), [{ do: 'renew', sentAtMs: 1100 }])
     // The answer to the first took long.
-    assert.deepEqual(holderStep(holder, { type: 'granted', sentAtMs: 1000 }), [
+    assert.deepEqual(holderStep(holder, { type: 'granted', sentAtMs: 1000, knownThrough: 0 }), [
       { do: 'lease', untilMs: 1000 + sessionMs },
     ])
   })
 
   it('is not impressed by answers that are doubled, late, or to what it never asked', () => {
     const holder = createHolder(settings)
-    assert.deepEqual(holderStep(holder, { type: 'granted', sentAtMs: 0 }), [], 'it has not asked yet')
+    assert.deepEqual(holderStep(holder, { type: 'granted', sentAtMs: 0, knownThrough: 0 }), [], 'it has not asked yet')
     for (const nowMs of [0, 100, 200]) holderStep(holder, { type: 'tick', nowMs })
-    assert.equal(holderStep(holder, { type: 'granted', sentAtMs: 200 }).length, 1)
-    assert.deepEqual(holderStep(holder, { type: 'granted', sentAtMs: 200 }), [])
-    assert.deepEqual(holderStep(holder, { type: 'granted', sentAtMs: 100 }), [])
-    assert.deepEqual(holderStep(holder, { type: 'granted', sentAtMs: 300 }), [])
+    assert.equal(holderStep(holder, { type: 'granted', sentAtMs: 200, knownThrough: 0 }).length, 1)
+    assert.deepEqual(holderStep(holder, { type: 'granted', sentAtMs: 200, knownThrough: 0 }), [])
+    assert.deepEqual(holderStep(holder, { type: 'granted', sentAtMs: 100, knownThrough: 0 }), [])
+    assert.deepEqual(holderStep(holder, { type: 'granted', sentAtMs: 300, knownThrough: 0 }), [])
     assert.equal(holder.untilMs, 200 + sessionMs)
+  })
+
+  it('waits until it knows what the leader knew: it may have been replaced meanwhile', () => {
+    const holder = createHolder(settings)
+    for (const nowMs of [0, 100, 200, 300]) holderStep(holder, { type: 'tick', nowMs })
+    const grant = (sentAtMs: number, knownThrough: number) =>
+      holderStep(holder, { type: 'granted', sentAtMs, knownThrough })
+    const known = (index: number) => holderStep(holder, { type: 'applied', index })
+    assert.deepEqual([grant(0, 7), grant(100, 9), grant(200, 12)], [[], [], []])
+    assert.deepEqual(known(6), [])
+    assert.deepEqual(known(10), [
+      { do: 'lease', untilMs: sessionMs },
+      { do: 'lease', untilMs: 100 + sessionMs },
+    ])
+    assert.deepEqual(grant(300, 10), [{ do: 'lease', untilMs: 300 + sessionMs }])
+    assert.deepEqual(known(12), [], 'a later one counts already')
+    for (let i = 0; i < 100; i++) grant(300, 20 + i)
+    assert.equal(holder.waiting.length, 16)
   })
 
   it('gives the lease up when its clock jumps back: it cannot tell how long it is', () => {
     const holder = createHolder(settings)
     holderStep(holder, { type: 'tick', nowMs: 5000 })
-    holderStep(holder, { type: 'granted', sentAtMs: 5000 })
+    holderStep(holder, { type: 'granted', sentAtMs: 5000, knownThrough: 0 })
     assert.deepEqual(holderStep(holder, { type: 'tick', nowMs: 4000 }), [
       { do: 'lease', untilMs: 4000 },
       { do: 'renew', sentAtMs: 4000 },
     ])
-    assert.deepEqual(holderStep(holder, { type: 'granted', sentAtMs: 5000 }), [], 'asked for by a time that is not yet')
+    assert.deepEqual(
+      holderStep(holder, { type: 'granted', sentAtMs: 5000, knownThrough: 0 }),
+      [],
+      'asked for by a time that is not yet',
+    )
   })
 })
 
@@ -203,7 +225,10 @@ describe('a lease', () => {
                 run: nowMs => {
                   renewal(grantor, one, grantorClock(nowMs))
                   const { sentAtMs } = effect
-                  arriving.push({ atMs: nowMs + back, run: () => holderStep(holder, { type: 'granted', sentAtMs }) })
+                  arriving.push({
+                    atMs: nowMs + back,
+                    run: () => holderStep(holder, { type: 'granted', sentAtMs, knownThrough: 0 }),
+                  })
                 },
               })
             }

@@ -8,6 +8,10 @@
  * So a holder knows that its lease is over before the grantor acts on it. That is no more than good manners: what keeps a
  * writer out is the fence; only acknowledgements that a single node vouches for depend on the lease.
  *
+ * A lease also tells its holder that nobody has taken over from it, as far as it knows the metadata. So a grant says what the
+ * leader knew, and counts once the holder knows that too: else a node that was away, and whose segments were recovered
+ * meanwhile, would go on with them as soon as it is heard again.
+ *
  * A new leader first grants everybody a full session. One that stalled does not count the time in which it could not have
  * received a renewal.
  */
@@ -37,23 +41,45 @@ export interface Holder {
   /** Null before the first renewal. */
   sentMs: number | null
   untilMs: number
+  /** What this node has applied of the metadata's log. */
+  applied: number
+  /** Grants by a leader that knew more, the oldest first. */
+  waiting: readonly Grant[]
 }
+
+interface Grant {
+  readonly sentAtMs: number
+  /** The last entry of the metadata's log that may have been committed when the leader granted. */
+  readonly knownThrough: number
+}
+
+/** Of a session's worth; a node that is further behind has no lease to wait for. */
+const waitingGrantsMax = 16
 
 export type HolderEvent =
   | { readonly type: 'tick'; readonly nowMs: number }
   /** The leader granted the renewal that was sent then. */
-  | { readonly type: 'granted'; readonly sentAtMs: number }
+  | ({ readonly type: 'granted' } & Grant)
+  /** This node has applied the metadata's log up to there, and acted on it. */
+  | { readonly type: 'applied'; readonly index: number }
 
 export type HolderEffect =
   | { readonly do: 'renew'; readonly sentAtMs: number }
   | { readonly do: 'lease'; readonly untilMs: number }
 
 export function createHolder(settings: LivenessSettings): Holder {
-  return { settings, sentMs: null, untilMs: Number.NEGATIVE_INFINITY }
+  return { settings, sentMs: null, untilMs: Number.NEGATIVE_INFINITY, applied: 0, waiting: [] }
 }
 
 export function holderStep(holder: Holder, event: HolderEvent): HolderEffect[] {
-  return event.type === 'tick' ? renew(holder, event.nowMs) : granted(holder, event.sentAtMs)
+  switch (event.type) {
+    case 'tick':
+      return renew(holder, event.nowMs)
+    case 'granted':
+      return granted(holder, event)
+    case 'applied':
+      return applied(holder, event.index)
+  }
 }
 
 function renew(holder: Holder, nowMs: number): HolderEffect[] {
@@ -70,12 +96,24 @@ function renew(holder: Holder, nowMs: number): HolderEffect[] {
   ]
 }
 
-function granted(holder: Holder, sentAtMs: number): HolderEffect[] {
+function granted(holder: Holder, { sentAtMs, knownThrough }: Grant): HolderEffect[] {
   if (holder.sentMs === null || sentAtMs > holder.sentMs) return []
+  if (knownThrough > holder.applied) {
+    holder.waiting = [...holder.waiting, { sentAtMs, knownThrough }].slice(-waitingGrantsMax)
+    return []
+  }
   const untilMs = sentAtMs + holder.settings.sessionMs
   if (untilMs <= holder.untilMs) return []
   holder.untilMs = untilMs
   return [{ do: 'lease', untilMs }]
+}
+
+function applied(holder: Holder, index: number): HolderEffect[] {
+  holder.applied = index
+  if (holder.waiting.length === 0) return []
+  const ready = holder.waiting.filter(grant => grant.knownThrough <= index)
+  holder.waiting = holder.waiting.filter(grant => grant.knownThrough > index)
+  return ready.flatMap(grant => granted(holder, grant))
 }
 
 // ── the grantor

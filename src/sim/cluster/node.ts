@@ -25,6 +25,7 @@ import { placeNext, placeTopic } from '../../cluster/placement.ts'
 import { decodeMetadata, encodeMetadata } from '../../cluster/snapshot.ts'
 import { createRaft, membershipOf, type Raft, step as stepRaft } from '../../raft/core.ts'
 import type { Effect as RaftEffect, RaftEvent, Write } from '../../raft/events.ts'
+import { lastIndex } from '../../raft/log.ts'
 import type { Member, Membership, MembershipChange } from '../../raft/membership.ts'
 import { entryTypes, type RaftEntry } from '../../raft/storage.ts'
 import type { DiskUser } from './disk.ts'
@@ -100,6 +101,8 @@ export class SimNode implements DiskUser {
   #isLeader = false
   #token = 0
   #appliedIndex = 0
+  /** The end of the log when this node came to lead: leaders before it may have committed, and told, all of that. */
+  #inheritedIndex = 0
   #snapshotIndex = 0
   #raftTickMs = 0
   #controlMs = 0
@@ -136,6 +139,7 @@ export class SimNode implements DiskUser {
       initialMembership: host.isFounder ? world.initialMembership : [],
     })
     this.#holder = createHolder(world.tuning.liveness)
+    holderStep(this.#holder, { type: 'applied', index: this.#appliedIndex })
     this.#grantor = createGrantor(world.tuning.liveness)
     this.#controller = createController(world.tuning.controller)
   }
@@ -200,7 +204,7 @@ export class SimNode implements DiskUser {
         this.#takeRenewal(from, message.incarnation, message.sentAtMs)
         break
       case 'granted':
-        if (message.incarnation === this.incarnation) this.#hold({ type: 'granted', sentAtMs: message.sentAtMs })
+        if (message.incarnation === this.incarnation) this.#hold(message)
         break
       case 'order':
         if (message.incarnation === this.incarnation) this.#feedChain(message.event)
@@ -448,6 +452,7 @@ export class SimNode implements DiskUser {
     for (const partition of this.metadata.takeTouched()) {
       this.#feedChain({ type: 'metadata', partition, record: this.metadata.partition(partition) })
     }
+    this.#hold({ type: 'applied', index: this.#appliedIndex })
     if (this.#appliedIndex - this.#snapshotIndex < this.#world.tuning.snapshotEntries) return
     this.#snapshotIndex = this.#appliedIndex
     this.#feedRaft({ type: 'snapshotTaken', index: this.#appliedIndex as never, data: encodeMetadata(this.metadata) })
@@ -466,6 +471,7 @@ export class SimNode implements DiskUser {
       this.#grant({ type: 'retire' })
       return
     }
+    this.#inheritedIndex = lastIndex(this.raft.log)
     this.#controller = createController(this.#world.tuning.controller)
     this.#grant({ type: 'lead', nowMs, nodes: [...this.metadata.nodes.keys()] })
   }
@@ -611,8 +617,9 @@ export class SimNode implements DiskUser {
   #takeRenewal(from: Peer, incarnation: number, sentAtMs: number): void {
     if (!this.#isLeader || this.metadata.nodes.get(from.nodeId)?.incarnation !== incarnation) return
     this.#grant({ type: 'renewal', nodeId: from.nodeId, incarnation, nowMs: this.host.clock.monotonicMs })
-    if (from.nodeId === this.host.nodeId) this.#hold({ type: 'granted', sentAtMs })
-    else this.#world.send(this.host, from.nodeId, { type: 'granted', incarnation, sentAtMs })
+    const knownThrough = Math.max(this.#appliedIndex, this.#inheritedIndex)
+    if (from.nodeId === this.host.nodeId) this.#hold({ type: 'granted', sentAtMs, knownThrough })
+    else this.#world.send(this.host, from.nodeId, { type: 'granted', incarnation, sentAtMs, knownThrough })
   }
 
   #grant(event: Parameters<typeof grantorStep>[1]): void {

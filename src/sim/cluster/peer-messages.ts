@@ -24,7 +24,13 @@ export type PeerMessage =
       readonly recordedIncarnation: number
     }
   | { readonly type: 'renew'; readonly incarnation: number; readonly sentAtMs: number }
-  | { readonly type: 'granted'; readonly incarnation: number; readonly sentAtMs: number }
+  /** `knownThrough`: what the leader may have acted on, of the metadata's log; the holder has to know it too. */
+  | {
+      readonly type: 'granted'
+      readonly incarnation: number
+      readonly sentAtMs: number
+      readonly knownThrough: number
+    }
   /** From the leader's controller to a chain core. */
   | { readonly type: 'order'; readonly incarnation: number; readonly event: ChainEvent }
 
