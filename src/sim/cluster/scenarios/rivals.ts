@@ -1,6 +1,7 @@
 /** Writers that live, and recoveries of their segments all the same, several at a time, over a network that reorders. */
 import type { Prng } from '../../../base/prng.ts'
 import type { ClusterScenario, Conditions } from '../run.ts'
+import { story } from './stage.ts'
 
 const rivals: ClusterScenario = {
   name: 'rivals',
@@ -61,4 +62,29 @@ function rivalling({ tuning, clients, network, ...drawn }: Conditions, prng: Prn
   }
 }
 
-export const rivalries: readonly ClusterScenario[] = [rivals]
+const zombieWithReplica = story(
+  'zombie-with-one-replica',
+  'a writer reaches one replica and nobody else, and goes on while the two others, that replica among them, are fenced and seal',
+  prng => ({
+    tuning: { nodes: 3 },
+    clients: { producers: 4, producerPauseMs: 5 },
+    chain: { fenceWaitMs: prng.pick([50, 300]) },
+  }),
+  stage => {
+    stage.begin()
+    const { cluster, open, writer } = stage
+    const recoverer = stage.leadAwayFrom(writer)
+    const [both] = stage.allBut(writer, recoverer)
+    // What it took waits for its disk when the fence comes.
+    cluster.host(both!).disk.settings = { syncMinMs: 5, syncMeanMs: 20, failure: 0 }
+    stage.wait(300)
+    cluster.cut([writer], [recoverer])
+    stage.untilWritten()
+    stage.recover(recoverer)
+    stage.untilSealed(open.id)
+    stage.wait(500)
+    cluster.heal([writer], [recoverer])
+  },
+)
+
+export const rivalries: readonly ClusterScenario[] = [rivals, zombieWithReplica]
