@@ -104,6 +104,7 @@ function fitOne(turn: Turn, record: Partition, segment: Segment): void {
   if (local.epoch === 0) learnEpoch(local, segment)
   if (segment.state === 'deleting') dropCopy(turn, local)
   else if (segment.end !== null) sealLocal(turn, local, segment)
+  else meetWriter(turn, local, segment)
   const isRecent = record.chain.at(-1) === segment || record.chain.at(-2) === segment
   if (!isRecent) forgetProducers(local)
 }
@@ -113,6 +114,12 @@ function learnEpoch(local: LocalSegment, { writeEpoch }: Segment): void {
   local.epoch = writeEpoch
   local.fenceEpoch = Math.max(local.fenceEpoch, writeEpoch)
   local.durableFence = Math.max(local.durableFence, writeEpoch)
+}
+
+/** After a start nothing is known to be committed: the writer is asked, even if it has nothing to send. */
+function meetWriter({ chain }: Turn, local: LocalSegment, { writer }: Segment): void {
+  local.writer ??= writer
+  if (local.standing === 'clean' && local.end > local.commit) chain.behind.add(local.id)
 }
 
 /** Producers' states are carried from a segment to the next; nobody asks for older ones. */
