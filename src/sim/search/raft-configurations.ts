@@ -118,7 +118,7 @@ const olderTerm: RaftConfiguration = {
     promptWrites,
     preVotesGranted,
     lostForSize,
-    'no crash; the third member only votes; the entries are the no-ops of four leaders',
+    'no crash; the third member only votes; the entries are a command and the no-ops of four leaders',
   ],
   begin: twoTermsLater,
   budgets: {},
