@@ -407,10 +407,11 @@ describe('copies of a sealed segment', () => {
     m.wipe(2)
     m.ok(surplus(2))
     assert.equal(copies(m), '3,4 complete 3,4')
+    m.ok(m.roll(20, m.place(1, 3, 4)))
     m.ok({ do: 'advanceStart', version: m.partition.version, offset: at(10) })
     m.ok(surplus(3))
     m.ok(surplus(4))
-    assert.equal(m.partition.chain.length, 1, 'the last copy of a deleted segment goes with the segment')
+    assert.equal(m.partition.chain.length, 2, 'the last copy of a deleted segment goes with the segment')
   })
 
   it('are not added to or taken from a segment that is not sealed', () => {
@@ -418,6 +419,7 @@ describe('copies of a sealed segment', () => {
     assert.match(m.no(add(m, m.replica(4))), /^STALE/)
     assert.match(m.no(remove(m, 3)), /^STALE/)
     m.ok(m.roll(10, m.place(1, 2, 3)))
+    m.ok(m.roll(20, m.place(1, 2, 3)))
     m.ok({ do: 'advanceStart', version: m.partition.version, offset: at(10) })
     assert.match(m.no(add(m, m.replica(4))), /^STALE: the segment is deleting/)
   })
@@ -425,6 +427,7 @@ describe('copies of a sealed segment', () => {
   it('of deleted segments go one by one, and the segment with the last, from the front of the chain', () => {
     const m = sealed()
     m.ok(m.roll(20, m.place(1, 2, 3)))
+    m.ok(m.roll(30, m.place(1, 2, 3)))
     m.ok({ do: 'advanceStart', version: m.partition.version, offset: at(20) })
     const second = m.partition.chain[1]?.id as SegmentId
     const drop = (nodeId: number, segment: SegmentId): PartitionChange => ({
@@ -433,10 +436,27 @@ describe('copies of a sealed segment', () => {
       nodeId: nodeId as NodeId,
     })
     for (const node of [1, 2, 3]) m.ok(drop(node, second))
-    assert.equal(m.partition.chain.length, 3, 'no gap')
+    assert.equal(m.partition.chain.length, 4, 'no gap')
     for (const node of [1, 2, 3]) m.ok(drop(node, m.partition.chain[0]?.id as SegmentId))
-    assert.deepEqual(m.chain, ['3 [20, ) open w1 e3 l0 on 1,2,3'])
+    assert.deepEqual(
+      m.partition.chain.map(({ base, state }) => `${base} ${state}`),
+      ['20 sealed', '30 open'],
+    )
     assert.match(m.no(drop(1, second)), /^UNKNOWN/)
+  })
+
+  it('of the newest sealed segment stay until the next is sealed: they know the producers at its base', () => {
+    const states = (m: Machine) => m.partition.chain.map(({ base, state }) => `${base} ${state}`)
+    const m = sealed()
+    m.ok({ do: 'advanceStart', version: m.partition.version, offset: at(12) })
+    assert.deepEqual(states(m), ['0 sealed', '10 open'])
+    m.ok(m.roll(20, m.place(1, 2, 3)))
+    assert.deepEqual(states(m), ['0 deleting', '10 sealed', '20 open'])
+    const single = new Machine({ replicas: 1, minInsync: 1, uncleanSeal: false })
+    single.ok(single.first(1))
+    single.ok(single.roll(10, single.place(1), [1]))
+    single.ok({ do: 'advanceStart', version: single.partition.version, offset: at(10) })
+    assert.deepEqual(states(single), ['0 deleting', '10 open'], 'the only copy is its node’s, which knows them itself')
   })
 })
 

@@ -245,7 +245,25 @@ function sealThenOpen(
   const { sealed, leaderEpoch, next, context } = parts
   const before = partition.chain.slice(0, -1)
   const chain = sealed.end === sealed.base ? before : [...before, sealed]
-  return open({ ...partition, chain }, { base: sealed.end as Offset, leaderEpoch, next }, context)
+  const rest = withExpired({ ...partition, chain })
+  return open(rest, { base: sealed.end as Offset, leaderEpoch, next }, context)
+}
+
+/**
+ * What lies wholly below the log start is to be deleted. But of a topic with several copies the newest sealed segment stays until
+ * the next one is sealed: its copies are where the producers' state at the base of the unsealed one is kept, and without it a
+ * retry would be taken for something new.
+ */
+function withExpired(partition: Partition): Partition {
+  const { chain, config, logStartOffset } = partition
+  const kept = config.replicas > 1 ? chain.findLast(({ end }) => end !== null) : undefined
+  const isExpired = (segment: Segment) =>
+    segment.state === 'sealed' && segment !== kept && segment.end !== null && segment.end <= logStartOffset
+  if (!chain.some(isExpired)) return partition
+  return {
+    ...partition,
+    chain: chain.map(segment => (isExpired(segment) ? ({ ...segment, state: 'deleting' } as const) : segment)),
+  }
 }
 
 function open(
@@ -479,12 +497,7 @@ function setArchived(
 /** Retention, or a client that deletes records: what lies wholly below the log start is to be deleted. */
 function advanceStart(partition: Partition, offset: Offset): Changed | Refused {
   if (offset < partition.logStartOffset) return refused('INVALID', 'the log start does not go back')
-  const chain = partition.chain.map(segment =>
-    segment.state === 'sealed' && segment.end !== null && segment.end <= offset
-      ? ({ ...segment, state: 'deleting' } as const)
-      : segment,
-  )
-  return changed({ ...partition, logStartOffset: offset, chain })
+  return changed(withExpired({ ...partition, logStartOffset: offset }))
 }
 
 /** The copies of the oldest segments are gone. */

@@ -316,6 +316,32 @@ describe('copies of sealed segments', () => {
     assert.equal(counts[0], 1)
   })
 
+  it('come to a node in small numbers, by bytes and by count, and a single large one alone', () => {
+    for (const [bytesMax, countMax, expected] of [
+      [450, 30, 4],
+      [1000, 6, 6],
+      [50, 6, 1],
+    ] as const) {
+      start(['', '', ''])
+      nowMs = 0
+      controller = createController({ ...settings, repairBytesPerNodeMax: bytesMax, repairsPerNodeMax: countMax })
+      const topicId = cluster.createTopic(1, 20)
+      for (let index = 0; index < 20; index++) cluster.roll({ topicId, index })
+      cluster.wipe(1)
+      const repairs = run(100).filter(order => order.do === 'order' && order.event.type === 'repair')
+      assert.equal(repairs.length, expected)
+    }
+  })
+
+  it('cannot be made of nothing', () => {
+    start(['', '', '', ''])
+    const { partition, writer, others } = topic()
+    cluster.roll(partition, [writer, others[0] as number])
+    for (const nodeId of [writer, others[0] as number]) cluster.wipe(nodeId)
+    const repairs = run(3000).filter(order => order.do === 'order' && order.event.type === 'repair')
+    assert.deepEqual(repairs, [])
+  })
+
   it('are ordered of another node when the first one is lost, or takes too long', () => {
     start(['', '', '', '', '', ''])
     const { partition, others } = topic()
@@ -384,6 +410,7 @@ describe('copies of sealed segments', () => {
   it('of deleted segments on lost disks are taken out: nobody else will', () => {
     start(['', '', ''])
     const { partition, others } = topic()
+    cluster.roll(partition)
     cluster.roll(partition)
     const { version } = cluster.partition(partition)
     cluster.apply({ do: 'advanceStart', topicId: partition.topicId, partition: 0, version, offset: 10 as never })
