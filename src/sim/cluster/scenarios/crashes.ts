@@ -109,6 +109,7 @@ const dirty = story(
     const { open, cluster, prng, writer } = stage
     const replica = prng.pick(stage.others)
     stage.leadAmong(stage.allBut(...open.replicas.map(({ nodeId }) => nodeId)))
+    stage.until('all replicas have everything', () => stage.isEverywhere)
     cluster.crash(writer)
     cluster.crash(replica)
     const host = cluster.host(replica)

@@ -112,13 +112,13 @@ const appendsOfALivingWriter = story(
     stage.until('an append is under way', () => appends.kept.length > 0)
     const areFenced = () => others.every(other => (stage.copyAt(other, open.id)?.durableFence ?? 0) > open.writeEpoch)
     stage.until('the replicas are fenced', areFenced)
-    const commit = stage.committed(writer)
+    const fencedEnd = Math.max(...others.map(nodeId => stage.copyAt(nodeId, open.id)?.end ?? 0))
     early()
     const refusals = stage.watch((_, to, message) => to === writer && isChain(message, 'fenced'))
     appends.letGo()
     stage.wait(prng.between(20, 200))
     stage.promise(
-      (stage.writing(writer, open.id)?.commit ?? commit) <= commit,
+      (stage.writing(writer, open.id)?.commit ?? 0) <= fencedEnd,
       'fenced replicas acknowledge nothing to the old writer',
     )
     if (refusals.count === 0) stage.cut('nobody refused')

@@ -1,7 +1,7 @@
 /** Segments and tails of the sizes at which off-by-one errors live. */
 import type { NodeId } from '../../../base/ids.ts'
 import type { ClusterScenario } from '../run.ts'
-import { isAppendOf, isAsking, isChain, type Stage, story } from './stage.ts'
+import { isAppendOf, isAsking, isChain, story } from './stage.ts'
 
 const emptySegment = story(
   'empty-segment',
@@ -11,7 +11,7 @@ const emptySegment = story(
     stage.until('records are committed', () => stage.committed() > 0)
     const { open, cluster, prng } = stage
     for (const nodeId of stage.everybody) cluster.hiddenFromClients.add(nodeId)
-    stage.until('everything is committed', () => everywhere(stage))
+    stage.until('everything is committed', () => stage.isEverywhere)
     if (prng.chance(0.5)) stage.roll()
     else stage.rotate()
     stage.until('the next segment is open', () => stage.open.id !== open.id)
@@ -43,7 +43,7 @@ const tail = (isKept: boolean): ClusterScenario =>
       stage.begin()
       const { open, cluster, prng, writer } = stage
       stage.leadAwayFrom(writer)
-      stage.until('everything is committed', () => everywhere(stage))
+      stage.until('everything is committed', () => stage.isEverywhere)
       const [first, second] = stage.others as [NodeId, NodeId]
       const keeper = prng.pick([first, second])
       stage.lose((_, to, message) => isAppendOf(message, open.id) && (!isKept || to !== keeper))
@@ -77,7 +77,7 @@ const atEnd = (how: 'roll' | 'recovery'): ClusterScenario =>
       const { open, cluster, writer } = stage
       stage.leadAwayFrom(writer)
       const knows = () =>
-        stage.others.every(nodeId => stage.copyAt(nodeId)?.commit === stage.committed()) && everywhere(stage)
+        stage.others.every(nodeId => stage.copyAt(nodeId)?.commit === stage.committed()) && stage.isEverywhere
       stage.until('all replicas have everything and know it', knows)
       const commit = stage.committed()
       if (how === 'roll') stage.roll()
@@ -142,13 +142,6 @@ const fullPipeline = story(
     if (carried === 0) stage.cut('nothing was in flight')
   },
 )
-
-/** All copies of the open segment hold, durably, what the writer has appended, and that is committed. */
-function everywhere(stage: Stage): boolean {
-  const writing = stage.writing()
-  if (writing === null || writing.commit !== writing.next || writing.commit === writing.base) return false
-  return stage.open.replicas.every(({ nodeId }) => stage.copyAt(nodeId)?.durableEnd === writing.commit)
-}
 
 export const sizes: readonly ClusterScenario[] = [
   emptySegment,

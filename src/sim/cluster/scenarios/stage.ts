@@ -167,6 +167,13 @@ export class Stage {
     return writing !== null && writing.next > writing.commit
   }
 
+  /** All copies of the open segment hold, durably, what the writer has appended, and that is committed. */
+  get isEverywhere(): boolean {
+    const writing = this.writing()
+    if (writing === null || writing.commit !== writing.next || writing.commit === writing.base) return false
+    return this.open.replicas.every(({ nodeId }) => this.copyAt(nodeId)?.durableEnd === writing.commit)
+  }
+
   /** The segment is sealed and a writer of the next one has committed something there. */
   untilGoesOn(after: SegmentId, limitMs = waitLimitMs): void {
     const goesOn = () => this.open.id !== after && this.open.state === 'open' && this.committed() > this.open.base

@@ -112,7 +112,7 @@ const flapping = story(
       stage.wait(prng.between(50, 500))
     }
     stage.untilWritten()
-    if (cluster.witness.reached.rolls < rolls + 4) stage.cut('too few segments were begun')
+    if (cluster.witness.reached.rolls < rolls + 2) stage.cut('too few segments were begun')
     const { chain } = stage.record
     stage.promise(
       chain.every(({ base, end }) => end === null || end > base),
