@@ -48,6 +48,10 @@ describe('random walks', () => {
     walks({ nodes: 4, copies: 3, minInsync: 2, steps: 500, wipes: 0, isOneWriter: true }, count)
   })
 
+  it('retention over all that is sealed, and producers that repeat', () => {
+    walks({ nodes: 4, copies: 3, minInsync: 2, steps: 700, wipes: 0, isTrimmed: true }, count)
+  })
+
   it('one copy', () => {
     walks({ nodes: 2, copies: 1, minInsync: 1, steps: 400, wipes: 0 }, count)
   })

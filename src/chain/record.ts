@@ -28,11 +28,12 @@ export function onRecord(turn: Turn, partition: PartitionId, record: Partition |
   state.record = record
   state.isGone = false
   const carried = endOldWriter(turn, state, record)
+  const here = producersHere(turn, state, record)
   if (changed === null) fitAll(turn, state, record)
   else for (const segment of changed) fitOne(turn, record, segment)
   forgetOldProducers(turn, record)
   if (turn.chain.halted !== null) return
-  beginNewWriter(turn, state, record, carried)
+  beginNewWriter(turn, state, record, carried, here)
   noteRecovered(turn, state, record)
   for (const segment of changed ?? record.chain) fitRepair(turn, state, segment)
   noteRemovals(turn, state, record)
@@ -197,7 +198,13 @@ function endOldWriter(turn: Turn, state: PartitionState, record: Partition): Car
   return null
 }
 
-function beginNewWriter(turn: Turn, state: PartitionState, record: Partition, carried: Carried | null): void {
+function beginNewWriter(
+  turn: Turn,
+  state: PartitionState,
+  record: Partition,
+  carried: Carried | null,
+  here: readonly ProducerState[] | null,
+): void {
   const { chain } = turn
   const open = unsealed(record)
   const { nodeId, incarnation } = chain.self
@@ -210,10 +217,21 @@ function beginNewWriter(turn: Turn, state: PartitionState, record: Partition, ca
   state.writing = open.id
   state.isShort = false
   const isLeaseBound = open.replicas.length === 1 && record.config.uncleanSeal
-  const producers = carried?.producers ?? producersBefore(turn, record, open)
+  const producers = carried?.producers ?? here ?? producersBefore(turn, record, open)
   beginWriting(turn, state.id, open, isLeaseBound, producers, carried)
   const writer = chain.writers.get(open.id)
   if (writer?.phase === 'starting') askProducers(turn, writer)
+}
+
+/** What a copy of a segment that began at the same offset, and is being replaced, knows of the producers there. */
+function producersHere({ chain }: Turn, state: PartitionState, record: Partition): readonly ProducerState[] | null {
+  const open = unsealed(record)
+  if (open === null || open.writer !== chain.self.nodeId || chain.segments.has(open.id)) return null
+  for (const id of state.copies) {
+    const local = chain.segments.get(id)
+    if (local?.base === open.base && local.producersAtBase !== null) return local.producersAtBase
+  }
+  return null
 }
 
 /** The producers' state where `segment` begins; null: ask those who have what is before it. */

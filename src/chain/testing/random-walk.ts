@@ -23,6 +23,8 @@ export interface WalkOptions {
   readonly isRelaxed?: boolean
   /** One writer with a lease, for ever: then nothing that was acknowledged is lost, by whatever kind of acknowledgement. */
   readonly isOneWriter?: boolean
+  /** The log start advances, over all that is sealed. */
+  readonly isTrimmed?: boolean
 }
 
 interface Sent {
@@ -106,6 +108,7 @@ export class Walk {
 
   #act(): void {
     const { world } = this
+    if (this.#options.isTrimmed === true && this.#below(60) === 0) this.#trim()
     const chance = this.#below(1000)
     const id = this.#node()
     if (chance < 120) this.#produce(this.#below(10) === 0 ? id : this.#writer())
@@ -122,6 +125,14 @@ export class Walk {
     else if (chance < 991) world.feed(id, { type: 'peerDown', nodeId: this.#node() as NodeId })
     else if (chance < 995) world.feed(id, { type: 'peerUp', peer: world.node(this.#other(id)).peer })
     else this.#repair(id)
+  }
+
+  #trim(): void {
+    const { record } = this.world
+    if (record === null) return
+    const offset = record.chain[this.#below(record.chain.length)]!.base
+    if (offset > record.logStartOffset) this.world.apply({ do: 'advanceStart', version: record.version, offset })
+    this.#count('trims')
   }
 
   #sync(id: number): void {
@@ -355,8 +366,9 @@ export class Walk {
     for (const { id } of this.#producers) {
       const sent = [...new Set(this.#sent.filter(({ producer }) => producer?.id === id).map(({ crc }) => crc))]
       const kept = crcs.filter(crc => sent.includes(crc))
+      const first = this.#options.isTrimmed === true ? sent.indexOf(kept[0] ?? 0) : 0
       invariant(
-        kept.every((crc, i) => crc === sent[i]),
+        kept.every((crc, i) => crc === sent[first + i]),
         `the batches of producer ${id} are in the log in order, without a gap`,
       )
     }
@@ -399,19 +411,23 @@ export class Walk {
             .map(({ base, crc }) => [base as number, crc]),
         )
         if (mine.size > longest.size) longest = mine
-        if (segment.end !== null) this.#checkComplete(segment, Number(nodeId))
+        if (segment.state === 'sealed') this.#checkComplete(segment, Number(nodeId))
       }
       for (const [base, crc] of longest) bytes.set(base, crc)
     }
+    const start = this.world.record!.logStartOffset
     for (const [token, { base, crc }] of this.#sent.entries()) {
-      if (base === null) continue
+      if (base === null || base < start) continue
       invariant(
         bytes.get(base) === crc,
         `produce ${token} was acknowledged at ${base}; there is ${bytes.get(base)}, not ${crc}`,
       )
     }
+    for (const [base, crc] of this.#seen) {
+      invariant(base < start || bytes.get(base) === crc, `what was read at ${base} is gone`)
+      bytes.set(base, crc)
+    }
     this.#checkSequences(bytes)
-    for (const [base, crc] of this.#seen) invariant(bytes.get(base) === crc, `what was read at ${base} is gone`)
   }
 
   #checkComplete(
