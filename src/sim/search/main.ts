@@ -11,7 +11,7 @@
  */
 import { parseArgs } from 'node:util'
 import type { SearchResult } from './engine.ts'
-import { models, modelsInCi } from './models.ts'
+import { models, modelsInCi, walkedModels } from './models.ts'
 import { findSearchMutant, mutantsInCi, searchMutants } from './mutants.ts'
 import type { SearchMutant } from './search-mutant.ts'
 import type { Searchable } from './searchable.ts'
@@ -39,8 +39,9 @@ function main(): number | Promise<number> {
   if (values.help) return printHelp()
   if (values.ci) return checkQuickly()
   if (values.mutants) return plant(searchMutants.filter(({ model }) => isChosen(model)))
-  const chosen = models.filter(({ name }) => isChosen(name))
-  if (chosen.length === 0) throw new Error(`no model is called ${values.model}; there are ${names(models)}`)
+  const all = values.walk === undefined ? models : [...models, ...walkedModels]
+  const chosen = all.filter(({ name }) => isChosen(name))
+  if (chosen.length === 0) throw new Error(`no model is called ${values.model}; there are ${names(all)}`)
   return Math.max(...chosen.map(values.walk === undefined ? searchOne : walkOne))
 }
 
@@ -63,7 +64,7 @@ const names = (all: readonly Searchable[]) => all.map(({ name }) => name).join('
 
 function printHelp(): number {
   console.log('npm run search -- [--model NAME] [--minutes N] [--walk SECONDS [--seed N]] | --mutants\n')
-  for (const { name, title, limits } of models) {
+  for (const { name, title, limits } of [...models, ...walkedModels]) {
     console.log(`${name.padEnd(22)} ${title}`)
     for (const limit of limits) console.log(`${' '.repeat(23)}- ${limit}`)
   }

@@ -57,6 +57,9 @@ export interface Model<Node, Message, Event, Note, Env> {
   /** Names of properties (at any depth of a node or an environment) that no step changes in place: they are not copied for it. */
   readonly shared?: ReadonlySet<string>
 
+  /** How likely a random walk takes an event, against 1 for a delivery; 1 without it. A search takes everything. */
+  likelihood?(event: Event): number
+
   /** What makes two states of a node the same; without it, everything. Dropped fields must not influence any behaviour. */
   project?(node: Node): unknown
 

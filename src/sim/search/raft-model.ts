@@ -104,6 +104,32 @@ export interface RaftEnv {
   readonly hasBegun: boolean
 }
 
+/** What is only ever replaced. */
+const replaced: ReadonlySet<string> = new Set([
+  'settings',
+  'self',
+  'member',
+  'leader',
+  'message',
+  'disk',
+  'hardState',
+  'snapshot',
+  'membership',
+  'initialMembership',
+])
+
+/** On a walk a candidate mostly gets its answers, and a crash leaves something to be lost. */
+const likelihoods: Partial<Record<RaftModelEvent['kind'], number>> = {
+  timeout: 0.05,
+  depose: 0.02,
+  crash: 0.03,
+  wipe: 0.03,
+  transfer: 0.1,
+  snapshot: 0.2,
+  propose: 0.3,
+  heartbeat: 0.3,
+}
+
 type RaftModel = Model<RaftNode, Message, RaftModelEvent, RaftNote, RaftEnv>
 
 export function raftModel(configuration: RaftConfiguration): RaftModel {
@@ -130,6 +156,8 @@ export function raftModel(configuration: RaftConfiguration): RaftModel {
     receive: (node, message) => receive(configuration, node, message),
     observe: (env, notes) => notes.reduce(observed, env),
     isSpent: (node, message) => isSpent(configuration, node, message),
+    shared: replaced,
+    likelihood: ({ kind }) => likelihoods[kind] ?? 1,
     checkNode,
     checkPair,
     checkAll: (all, env) => checkAll(budgets, firstSeats, all, env),

@@ -25,13 +25,20 @@ export interface WalkResult {
 /** Distinct node states kept; beyond, the memory of steps is dropped and starts again. */
 const nodeStatesMax = 200_000
 
-interface Choice {
+/** Actions between two looks for spent messages: to find them costs more than to draw one in vain. */
+const forgetEvery = 16
+
+/** What may happen next, as far as it is not known yet whether it does anything. */
+interface Candidate {
   readonly index: number
-  readonly outcome: number
   /** What is delivered; null for an event of the node's own. */
   readonly message: number | null
   readonly event: number
+  readonly likelihood: number
 }
+
+/** How likely it is, against 1 for any other, that a message is delivered which has been before. */
+const repetition = 0.1
 
 /** A place on a walk; messages are numbers, as often as they are in flight. */
 interface Place {
@@ -72,10 +79,11 @@ function addTo(sums: Map<string, number>, counts: ReadonlyMap<string, number>): 
 class Walk<Node, Message, Event, Note, Env> {
   readonly #transitions: Transitions<Node, Message, Event, Note, Env>
   readonly #random: Prng
-  readonly #taken: Choice[] = []
+  readonly #taken: Candidate[] = []
   /** What is being tried or taken, told if it breaks. */
-  #current: Choice | null = null
+  #current: Candidate | null = null
   readonly #place: Place
+  readonly #delivered = new Set<number>()
 
   constructor(transitions: Transitions<Node, Message, Event, Note, Env>, random: Prng) {
     const { model } = transitions
@@ -109,60 +117,73 @@ class Walk<Node, Message, Event, Note, Env> {
 
   /** Takes one of the things that can happen; false when nothing can. */
   #move(): boolean {
-    const urgent = this.#urgent()
-    const choices = urgent === null ? [...this.#events(), ...this.#deliveries()] : [urgent]
-    if (choices.length === 0) return false
-    this.#take(this.#random.pick(choices))
-    return true
+    const candidates = this.#urgent() ?? [...this.#events(), ...this.#deliveries()]
+    while (candidates.length > 0) {
+      const at = this.#draw(candidates)
+      if (this.#take(candidates[at]!)) return true
+      candidates[at] = candidates.at(-1)!
+      candidates.pop()
+    }
+    return false
   }
 
-  #urgent(): Choice | null {
+  #draw(candidates: readonly Candidate[]): number {
+    let left = this.#random.float() * candidates.reduce((sum, { likelihood }) => sum + likelihood, 0)
+    for (const [at, { likelihood }] of candidates.entries()) {
+      left -= likelihood
+      if (left < 0) return at
+    }
+    return candidates.length - 1
+  }
+
+  #urgent(): Candidate[] | null {
     const { nodes, env } = this.#place
     for (const [index, node] of nodes.entries()) {
       const event = this.#transitions.urgentAt(node, env, index)
-      if (event < 0) continue
-      this.#current = { index, outcome: nothing, message: null, event }
-      const outcome = this.#transitions.act(node, event)
-      if (outcome !== nothing) return { index, outcome, message: null, event }
+      if (event >= 0) return [{ index, message: null, event, likelihood: 1 }]
     }
     return null
   }
 
-  *#events(): Generator<Choice> {
+  *#events(): Generator<Candidate> {
     const { nodes, env } = this.#place
+    const { model, events } = this.#transitions
     for (const [index, node] of nodes.entries()) {
       for (const event of this.#transitions.eventsAt(node, env, index)) {
-        this.#current = { index, outcome: nothing, message: null, event }
-        const outcome = this.#transitions.act(node, event)
-        if (outcome !== nothing) yield { index, outcome, message: null, event }
+        const likelihood = model.likelihood?.(events.values[event]!) ?? 1
+        yield { index, message: null, event, likelihood }
       }
     }
   }
 
-  *#deliveries(): Generator<Choice> {
+  *#deliveries(): Generator<Candidate> {
     for (const message of new Set(this.#place.messages)) {
       const index = this.#transitions.receivers[message]!
-      this.#current = { index, outcome: nothing, message, event: -1 }
-      const outcome = this.#transitions.receive(this.#place.nodes[index]!, message)
-      if (outcome !== nothing) yield { index, outcome, message, event: -1 }
+      yield { index, message, event: -1, likelihood: this.#delivered.has(message) ? repetition : 1 }
     }
   }
 
-  #take(choice: Choice): void {
-    const { index, outcome, message } = choice
+  /** False when it comes to nothing. */
+  #take(candidate: Candidate): boolean {
+    const { index, message, event } = candidate
     const place = this.#place
     const { model } = this.#transitions
+    this.#current = candidate
+    const before = place.nodes[index]!
+    const outcome = message === null ? this.#transitions.act(before, event) : this.#transitions.receive(before, message)
+    if (message !== null) this.#delivered.add(message)
+    if (outcome === nothing) return false
     const { node, sends, notes } = this.#transitions.outcomes[outcome]!
-    this.#current = choice
     place.nodes[index] = node
     if (notes !== -1) place.env = this.#transitions.observe(place.env, notes)
     if (message !== null && model.network !== 'keep') this.#consume(message, model.network.duplicatesMax)
     for (const sent of sends) {
       if (model.network !== 'keep' || !place.messages.includes(sent)) place.messages.push(sent)
     }
-    if (model.isSpent !== undefined) this.#forget()
-    this.#taken.push(choice)
+    if (model.isSpent !== undefined && this.length % forgetEvery === 0) this.#forget()
+    this.#taken.push(candidate)
     this.#current = null
+    return true
   }
 
   #consume(message: number, duplicatesMax: number): void {
