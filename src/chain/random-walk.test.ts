@@ -22,7 +22,7 @@ function walks(options: WalkOptions, count: number): Map<string, number> {
   return reached
 }
 
-const count = Number(WALKS ?? 150)
+const count = Number(WALKS ?? 60)
 
 describe('random walks', () => {
   it('three nodes, three copies', () => {
