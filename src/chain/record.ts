@@ -34,6 +34,7 @@ export function onRecord(turn: Turn, partition: PartitionId, record: Partition |
   forgetOldProducers(turn, record)
   if (turn.chain.halted !== null) return
   beginNewWriter(turn, state, record, carried, here)
+  for (const segment of changed ?? record.chain) dropDeleted(turn, segment)
   noteRecovered(turn, state, record)
   for (const segment of changed ?? record.chain) fitRepair(turn, state, segment)
   noteRemovals(turn, state, record)
@@ -103,11 +104,18 @@ function fitOne(turn: Turn, record: Partition, segment: Segment): void {
   const local = turn.chain.segments.get(segment.id)
   if (local === undefined) return
   if (local.epoch === 0) learnEpoch(local, segment)
-  if (segment.state === 'deleting') dropCopy(turn, local)
-  else if (segment.end !== null) sealLocal(turn, local, segment)
+  const isLastSealed = record.chain.at(-2) === segment
+  // What is to be deleted is dropped when the next writer has looked what the copy knows of the producers.
+  if (segment.end !== null && (segment.state === 'sealed' || isLastSealed)) sealLocal(turn, local, segment)
+  else if (segment.state === 'deleting') return
   else meetWriter(turn, local, segment)
   const isRecent = record.chain.at(-1) === segment || record.chain.at(-2) === segment
   if (!isRecent) forgetProducers(local)
+}
+
+function dropDeleted(turn: Turn, { id, state }: Segment): void {
+  const local = state === 'deleting' ? turn.chain.segments.get(id) : undefined
+  if (local !== undefined) dropCopy(turn, local)
 }
 
 /** A fence made the copy, and perhaps was lost with a crash: then it is open for its writer, like one that was never fenced. */

@@ -245,7 +245,7 @@ function sealThenOpen(
   const { sealed, leaderEpoch, next, context } = parts
   const before = partition.chain.slice(0, -1)
   const chain = sealed.end === sealed.base ? before : [...before, sealed]
-  const rest = withExpired({ ...partition, chain })
+  const rest = withExpired({ ...partition, chain }, sealed)
   return open(rest, { base: sealed.end as Offset, leaderEpoch, next }, context)
 }
 
@@ -254,9 +254,8 @@ function sealThenOpen(
  * the next one is sealed: its copies are where the producers' state at the base of the unsealed one is kept, and without it a
  * retry would be taken for something new.
  */
-function withExpired(partition: Partition): Partition {
-  const { chain, config, logStartOffset } = partition
-  const kept = config.replicas > 1 ? chain.findLast(({ end }) => end !== null) : undefined
+function withExpired(partition: Partition, kept: Segment | undefined): Partition {
+  const { chain, logStartOffset } = partition
   const isExpired = (segment: Segment) =>
     segment.state === 'sealed' && segment !== kept && segment.end !== null && segment.end <= logStartOffset
   if (!chain.some(isExpired)) return partition
@@ -497,7 +496,9 @@ function setArchived(
 /** Retention, or a client that deletes records: what lies wholly below the log start is to be deleted. */
 function advanceStart(partition: Partition, offset: Offset): Changed | Refused {
   if (offset < partition.logStartOffset) return refused('INVALID', 'the log start does not go back')
-  return changed(withExpired({ ...partition, logStartOffset: offset }))
+  const newest = partition.chain.findLast(({ end }) => end !== null)
+  const kept = partition.config.replicas > 1 ? newest : undefined
+  return changed(withExpired({ ...partition, logStartOffset: offset }, kept))
 }
 
 /** The copies of the oldest segments are gone. */
