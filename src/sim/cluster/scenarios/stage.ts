@@ -151,9 +151,11 @@ export class Stage {
     if (!isTrue) this.cluster.witness.report('story', sentence)
   }
 
-  /** Records have been written, replicated and committed, and a little time has passed. */
+  /** Records have been written and committed, in as many copies as are wanted, and a little time has passed. */
   begin(): void {
-    this.until('records are committed', () => this.committed() > 10)
+    const { replicas } = this.cluster.tuning
+    this.until('there are all copies', () => this.open.replicas.length === replicas)
+    this.until('records are committed', () => this.committed() > this.open.base + 10)
     this.wait(this.prng.between(50, 800))
   }
 
