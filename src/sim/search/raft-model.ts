@@ -380,7 +380,8 @@ function checkNode(node: RaftNode, env: RaftEnv): void {
     'what is committed is in the log',
   )
   invariant(node.applied.length <= core.commit, 'nothing is applied before it is committed')
-  const named = wordsOfLog(node).reduce((seats, word) => seatsOfWord(word) ?? seats, seatsOf(node.initialMembership))
+  const first = core.log.beforeIndex === 0 ? node.initialMembership : core.snapshot!.membership
+  const named = wordsOfLog(node).reduce((seats, word) => seatsOfWord(word) ?? seats, seatsOf(first))
   invariant(seatsOf(membershipOf(core)) === named, 'the members are those that the log names last')
 }
 
