@@ -7,11 +7,13 @@
  *   … --within 4 --reach recoveries=300                     ends early after so many minutes; is bad when it did not get that far
  *   npm run sim -- [--cluster] --hunt 30                    runs for so many minutes, with seeds nobody has tried
  *   npm run sim -- --sweep 7                                one small run, with a fault at every seventh call of the disk
- *   npm run sim -- --mutants                                planted bugs, each of which must be found
+ *   npm run sim -- [--cluster] --mutants                    planted bugs, each of which must be found
  *
  * Ends with 1 when a run broke something, after printing the command that repeats it.
  */
 import { parseArgs } from 'node:util'
+import { clusterMutants } from './cluster/mutant-list.ts'
+import { findClusterMutant } from './cluster/mutants.ts'
 import { mutants } from './mutant-list.ts'
 import { findMutant } from './mutants.ts'
 import { sweepFaults, sweepScenario, sweepSeed } from './scenarios/sweep.ts'
@@ -58,7 +60,7 @@ function main(): number | Promise<number> {
 
 function printHelp(): number {
   console.log(
-    'npm run sim -- --seed N [--scenario NAME] [--trace] | [--cluster] --seeds COUNT [--from N] [--within MINUTES] [--reach NAME=COUNT]… | [--cluster] --hunt MINUTES | --sweep STEP | --mutants',
+    'npm run sim -- --seed N [--scenario NAME] [--trace] | [--cluster] --seeds COUNT [--from N] [--within MINUTES] [--reach NAME=COUNT]… | [--cluster] --hunt MINUTES | --sweep STEP | [--cluster] --mutants',
   )
   for (const [world, { scenarios }] of Object.entries(worlds)) {
     console.log(`\nscenarios of a ${world}:`)
@@ -131,15 +133,35 @@ function isReached(counts: Counts): boolean {
   return missed.length === 0
 }
 
-async function plant(): Promise<number> {
+function plant(): Promise<number> {
+  if (values.cluster) return plantAll(clusterMutants, findClusterMutant)
+  return plantAll(mutants, async (mutant, onSeed) => {
+    const report = await findMutant(mutant, onSeed)
+    const first = report?.anomalies[0]
+    return report === null || first === undefined ? null : { seed: report.seed, ...first }
+  })
+}
+
+interface Planted {
+  readonly name: string
+  readonly scenario: string
+  readonly seedsMax: number
+}
+
+async function plantAll<M extends Planted>(
+  planted: readonly M[],
+  find: (
+    mutant: M,
+    onSeed: (seed: number) => void,
+  ) => Promise<{ readonly seed: number; readonly kind: string; readonly text: string } | null>,
+): Promise<number> {
   let missed = 0
-  for (const mutant of mutants) {
-    const found = await findMutant(mutant, seed => watchdog.begin(seed))
+  for (const mutant of planted) {
+    const found = await find(mutant, seed => watchdog.begin(seed))
     if (found === null) missed += 1
-    const first = found?.anomalies[0]
     const what =
-      found === null ? `MISSED in ${mutant.seedsMax} seeds` : `seed ${found.seed}: ${first?.kind}, ${first?.text}`
-    console.log(`${mutant.name.padEnd(54)} ${mutant.scenario.padEnd(14)} ${what.split('\n')[0]?.slice(0, 140)}`)
+      found === null ? `MISSED in ${mutant.seedsMax} seeds` : `seed ${found.seed}: ${found.kind}, ${found.text}`
+    console.log(`${mutant.name.padEnd(64)} ${mutant.scenario.padEnd(24)} ${what.split('\n')[0]?.slice(0, 140)}`)
   }
   return missed > 0 ? 1 : 0
 }
