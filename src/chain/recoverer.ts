@@ -190,8 +190,10 @@ function addLate(turn: Turn, recovery: Recovery, from: Peer, end: Offset): void 
 function copy(turn: Turn, recovery: Recovery): void {
   if (recovery.phase !== 'copying' || turn.chain.halted !== null) return
   const holders = holdersOf(recovery)
+  // Nothing needs no copies: the segment is replaced in place.
+  const isEmpty = recovery.end === recovery.base
   // TAIL: what is sealed is committed, so a quorum must hold it.
-  if (holders.length >= recovery.ackQuorum) {
+  if (isEmpty || holders.length >= recovery.ackQuorum) {
     complete(turn, recovery, holders)
     return
   }
