@@ -41,7 +41,7 @@ interface Payload {
 const waitingMax = 100_000
 /** A broken connection is noticed after so long, where it is noticed. */
 const resetMeanMs = 5
-const startLimitMs = 20_000
+const startLimitMs = 60_000
 
 export class Cluster {
   readonly prng: Prng

@@ -155,6 +155,11 @@ export class ClusterRun {
       () => firstFew(uncommitted(cluster, this.given)),
     )
     this.#expect(
+      'no answer',
+      () => cluster.unanswered === 0,
+      () => `${cluster.unanswered} produces wait for ever`,
+    )
+    this.#expect(
       'agreement',
       () => disagreement(cluster) === null,
       () => disagreement(cluster) ?? '',
