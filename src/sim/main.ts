@@ -64,7 +64,7 @@ function printHelp(): number {
   )
   for (const [world, { scenarios }] of Object.entries(worlds)) {
     console.log(`\nscenarios of a ${world}:`)
-    for (const { name, title } of scenarios) console.log(`  ${name.padEnd(32)} ${title}`)
+    for (const { name, title } of scenarios) console.log(`  ${name.padEnd(46)} ${title}`)
   }
   return 0
 }
