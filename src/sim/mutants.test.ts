@@ -13,7 +13,8 @@ test('every planted bug still finds the text that it changes', () => {
 
 test('a planted bug is found (all of them: npm run sim -- --mutants)', async () => {
   const [lyingDisk] = mutants.filter(({ bug }) => 'disk' in bug)
-  const [changedSource] = mutants.filter(({ bug }) => 'edits' in bug)
+  // One that the first seeds find.
+  const changedSource = mutants.find(({ name }) => name.startsWith('ignores whose life a group'))
   for (const mutant of [lyingDisk, changedSource]) {
     assert.ok(mutant !== undefined)
     assert.notEqual(await findMutant(mutant, () => {}), null, mutant.name)
