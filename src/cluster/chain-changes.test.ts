@@ -459,7 +459,11 @@ describe('copies of a sealed segment', () => {
     assert.deepEqual(states(single), ['0 deleting', '10 open'], 'the only copy is its node’s, which knows them itself')
     single.ok({ do: 'advanceStart', version: single.partition.version, offset: at(12) })
     single.ok(single.roll(12, single.place(1), [1]))
-    assert.deepEqual(states(single), ['0 deleting', '10 sealed', '12 open'], 'not before the node has heard of the seal')
+    assert.deepEqual(
+      states(single),
+      ['0 deleting', '10 sealed', '12 open'],
+      'not before the node has heard of the seal',
+    )
   })
 })
 
