@@ -89,8 +89,8 @@ function drawChain(prng: Prng): ChainSettings {
 function drawNetwork(prng: Prng, severity: number): NetworkSettings {
   const upTo = (most: number) => prng.float() * most * severity
   return {
-    delayMinMs: 0.1 + upTo(20),
-    delayMeanMs: 0.2 + upTo(60),
+    delayMinMs: 0.1 + upTo(30),
+    delayMeanMs: 0.2 + upTo(100),
     loss: upTo(0.3),
     doubling: upTo(0.5),
     clog: upTo(0.02),

@@ -48,6 +48,7 @@ export interface ClusterReport {
 
 /** After the end of all faults, so long until the cluster must be whole and writable again. */
 const healedLimitMs = 30_000
+const restMs = 3000
 const quietLimitMs = 60_000
 const readLimitMs = 60_000
 
@@ -144,6 +145,8 @@ export class ClusterRun {
     if (!cluster.until(() => this.clients.isQuiet, quietLimitMs)) {
       cluster.witness.report('no answer', `requests wait for ever`)
     }
+    // Attempts that their clients gave up are still carried out; the log must be at rest when it is read.
+    cluster.run(restMs)
     this.#expect(
       'L3 healed',
       () => unhealed(cluster, this.given).length === 0,
