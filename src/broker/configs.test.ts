@@ -170,3 +170,14 @@ test('broker settings follow from their configs', () => {
   assert.equal(settings.journalBytesMax, 67_108_864)
   assert.equal(brokerConfigs().settings.rack, null)
 })
+
+test("groups have Kafka's limits, but do not wait before their first rebalance", () => {
+  const { settings } = brokerConfigs({ 'offsets.retention.minutes': '2' })
+  assert.equal(settings.groupInitialRebalanceDelayMs, 0)
+  assert.deepEqual([settings.groupMinSessionTimeoutMs, settings.groupMaxSessionTimeoutMs], [6_000, 1_800_000])
+  assert.equal(settings.groupSizeMax, 2_147_483_647)
+  assert.equal(settings.offsetMetadataBytesMax, 4096)
+  assert.deepEqual([settings.offsetsRetentionMs, settings.offsetsRetentionCheckIntervalMs], [120_000, 600_000])
+  assert.deepEqual([settings.offsetsTopicPartitions, settings.offsetsTopicReplicationFactor], [50, 3])
+  assert.equal(settings.offsetsTopicSegmentBytes, 104_857_600)
+})

@@ -39,6 +39,17 @@ export interface BrokerSettings {
   readonly journalBytesMax: number
   readonly logCacheBytesMax: number
   readonly requestBudgetBytesMax: number
+  readonly groupInitialRebalanceDelayMs: number
+  readonly groupMinSessionTimeoutMs: number
+  readonly groupMaxSessionTimeoutMs: number
+  readonly groupSizeMax: number
+  readonly offsetMetadataBytesMax: number
+  readonly offsetsRetentionMs: number
+  readonly offsetsRetentionCheckIntervalMs: number
+  readonly offsetsTopicPartitions: number
+  /** As many replicas as there are nodes where these are fewer. */
+  readonly offsetsTopicReplicationFactor: number
+  readonly offsetsTopicSegmentBytes: number
 }
 
 export interface BrokerConfigs {
@@ -57,6 +68,8 @@ export interface TopicDefault {
 export type Checked<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly errors: readonly string[] }
+
+const minuteMs = 60_000
 
 type Value = boolean | number | string
 
@@ -197,6 +210,16 @@ function resolveBroker(given: ReadonlyMap<string, string>): BrokerConfigs {
       journalBytesMax: number('tidelog.journal.bytes'),
       logCacheBytesMax: number('tidelog.log.cache.bytes'),
       requestBudgetBytesMax: number('tidelog.request.budget.bytes'),
+      groupInitialRebalanceDelayMs: number('group.initial.rebalance.delay.ms'),
+      groupMinSessionTimeoutMs: number('group.min.session.timeout.ms'),
+      groupMaxSessionTimeoutMs: number('group.max.session.timeout.ms'),
+      groupSizeMax: number('group.max.size'),
+      offsetMetadataBytesMax: number('offset.metadata.max.bytes'),
+      offsetsRetentionMs: number('offsets.retention.minutes') * minuteMs,
+      offsetsRetentionCheckIntervalMs: number('offsets.retention.check.interval.ms'),
+      offsetsTopicPartitions: number('offsets.topic.num.partitions'),
+      offsetsTopicReplicationFactor: number('offsets.topic.replication.factor'),
+      offsetsTopicSegmentBytes: number('offsets.topic.segment.bytes'),
     },
   }
 }
