@@ -2,7 +2,7 @@
  * What the request handlers ask of the engine beneath them: topics, and one log per partition. The handlers know nothing of
  * journals, segments or Raft; the engine (`engine.ts`) knows nothing of requests.
  */
-import type { LeaderEpoch, NodeId, Offset, TopicId } from '../base/ids.ts'
+import type { DiskId, LeaderEpoch, NodeId, Offset, TopicId } from '../base/ids.ts'
 import type { Rope } from '../base/rope.ts'
 import type { KafkaErrorName } from '../wire/kafka-errors.ts'
 import type { BatchHeader } from '../wire/record-batch.ts'
@@ -19,8 +19,19 @@ export interface Storage {
   createTopic(spec: TopicSpec): Promise<CreateOutcome>
   /** Resolves when the topic is gone from the metadata; its files go in the background. */
   deleteTopic(id: TopicId): Promise<KafkaErrorName>
+  /** Lets a topic grow to `total` partitions. Resolves when the new ones take requests; a retry of the same is refused, not repeated. */
+  createPartitions(id: TopicId, total: number): Promise<GrowOutcome>
+  /**
+   * Puts `configs`, already validated, in the place of all of a topic's overrides, if it is still at `version`. Durable, and in
+   * effect on the open partitions, when it resolves.
+   */
+  configureTopic(id: TopicId, version: number, configs: ReadonlyMap<string, string>): Promise<KafkaErrorName | 'STALE'>
   /** A block of producer ids nobody else ever gets. */
   allocateProducerIds(): Promise<{ readonly first: number; readonly count: number }>
+  /** Where the data lies, and the room on that file system. */
+  logDirs(): Promise<readonly LogDir[]>
+  /** The members of the metadata's Raft group, as this node knows them. */
+  quorum(): Quorum
 }
 
 export interface TopicSpec {
@@ -35,9 +46,42 @@ export type CreateOutcome =
   | { readonly error: 'NONE'; readonly topic: Topic }
   | { readonly error: Exclude<KafkaErrorName, 'NONE'>; readonly message: string }
 
+export interface GrowOutcome {
+  readonly error: KafkaErrorName
+  readonly message: string | null
+}
+
+export interface LogDir {
+  readonly path: string
+  readonly totalBytes: number
+  readonly usableBytes: number
+}
+
+export interface Quorum {
+  readonly leaderId: NodeId
+  readonly leaderEpoch: number
+  /** The last entry of the metadata's log that is committed. */
+  readonly highWatermark: number
+  readonly voters: readonly QuorumMember[]
+  readonly observers: readonly QuorumMember[]
+}
+
+export interface QuorumMember {
+  readonly nodeId: NodeId
+  /** Of the node's disk: 32 hex digits. */
+  readonly directoryId: DiskId
+  readonly logEndOffset: number
+  /** Wall times as the leader knows them; of the leader itself, now. -1 where nothing is known. */
+  readonly lastFetchMs: number
+  readonly lastCaughtUpMs: number
+}
+
 export interface Topic {
   readonly id: TopicId
   readonly name: string
+  /** Rises with every change of its configs and of its number of partitions. */
+  readonly version: number
+  /** One of Kafka's own (`topic-names.ts`): clients neither write nor delete it. */
   readonly internal: boolean
   readonly configs: ReadonlyMap<string, string>
   readonly settings: TopicSettings
@@ -54,6 +98,19 @@ export interface PartitionStore {
   readonly logStartOffset: Offset
   /** Everything below is acknowledged durable and may be read. */
   readonly highWatermark: Offset
+  /** Where the next batch goes: behind all that was given offsets, durable or not. */
+  readonly logEndOffset: Offset
+  /** The length of its segments, with what is not flushed to their files yet. */
+  readonly storedBytes: number
+  /**
+   * Where the newest leader epoch at or below `epoch` ends, and which that is. Of one that is older than all that is left:
+   * itself, and where the oldest begins. -1 and -1 for one that has not been yet.
+   */
+  endOfEpoch(epoch: number): EpochEnd
+  /** The leader epoch of the record at an offset; -1 where there is none. At the log's end, the epoch of what comes next. */
+  epochOf(offset: Offset): LeaderEpoch | -1
+  /** The idempotent producers whose sequences are known, in order of their latest batch. */
+  producers(): readonly ActiveProducer[]
   /**
    * Appends one batch whose header and CRC the handler has checked (`wire/validate-batch.ts`); sequence, epoch, space and
    * the topic's state are checked here. Offsets are given out in the order of the calls. Resolves when the batch is as
@@ -72,6 +129,18 @@ export interface PartitionStore {
   onChange(listener: () => void): () => void
 }
 
+export interface EpochEnd {
+  readonly epoch: number
+  readonly endOffset: number
+}
+
+export interface ActiveProducer {
+  readonly producerId: number
+  readonly producerEpoch: number
+  readonly lastSequence: number
+  readonly lastTimestampMs: number
+}
+
 /** 0: nobody waits. 1: this node's disk. -1: the acknowledgement quorum. */
 export type Acks = 0 | 1 | -1
 
@@ -88,7 +157,17 @@ export type AppendOutcome =
       readonly logAppendTimeMs: number
       readonly logStartOffset: Offset
     }
-  | { readonly error: Exclude<KafkaErrorName, 'NONE'>; readonly message: string }
+  | {
+      readonly error: Exclude<KafkaErrorName, 'NONE'>
+      readonly message: string
+      /** The records that the batch was refused for, by their index in it; left out where it is the batch as a whole. */
+      readonly recordErrors?: readonly RecordError[]
+    }
+
+export interface RecordError {
+  readonly batchIndex: number
+  readonly batchIndexErrorMessage: string
+}
 
 export interface ReadRequest {
   readonly from: Offset

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { collisionKey, newTopicNameProblem, topicNameProblem } from './topic-names.ts'
+import { collisionKey, isInternalTopic, newTopicNameProblem, topicNameProblem } from './topic-names.ts'
 
 test('Q11 a topic name is 1 to 249 ASCII letters, digits, dots, underscores and hyphens', () => {
   for (const good of ['a', 'A-1_b.c', '...', '0', 'x'.repeat(249)]) assert.equal(topicNameProblem(good), null, good)
@@ -17,4 +17,9 @@ test("nobody makes a topic with the name of one of Kafka's own", () => {
   assert.match(newTopicNameProblem('__consumer_offsets') ?? '', /reserved/)
   assert.equal(topicNameProblem('__consumer_offsets'), null)
   assert.equal(newTopicNameProblem('__mine'), null)
+})
+
+test("Kafka's own topics are known by their names", () => {
+  const internal = ['__consumer_offsets', '__transaction_state', '__mine', 'orders'].map(isInternalTopic)
+  assert.deepEqual(internal, [true, true, false, false])
 })

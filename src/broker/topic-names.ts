@@ -12,6 +12,13 @@ const reservedNames: ReadonlySet<string> = new Set([
   '__transaction_state',
 ])
 
+/** Those of them that are made by brokers as topics of their own: clients read them, and neither write nor delete them. */
+const internalNames: ReadonlySet<string> = new Set(['__consumer_offsets', '__transaction_state'])
+
+export function isInternalTopic(name: string): boolean {
+  return internalNames.has(name)
+}
+
 /** What is wrong with a topic's name, as a sentence; null when nothing is. */
 export function topicNameProblem(name: string): string | null {
   if (name === '') return 'A topic name must not be empty.'

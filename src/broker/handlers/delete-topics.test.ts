@@ -92,3 +92,13 @@ test('a deletion that takes too long is told as such', async () => {
   assert.deepEqual((await answer).map(errorIn), ['REQUEST_TIMED_OUT'])
   resolve()
 })
+
+test("brokers' own topics are not deleted", async () => {
+  const broker = testBroker()
+  const { id } = broker.storage.add('__consumer_offsets')
+  const [byName] = await remove(broker, 5, ['__consumer_offsets'])
+  assert.deepEqual([errorIn(byName), byName?.errorMessage !== null], ['INVALID_TOPIC_EXCEPTION', true])
+  const { responses } = await broker.ask(api, 6, { topics: [{ topicId: id }], timeoutMs: 1_000 })
+  assert.equal(errorIn(responses[0]), 'INVALID_TOPIC_EXCEPTION')
+  assert.ok(broker.storage.topicByName('__consumer_offsets'))
+})

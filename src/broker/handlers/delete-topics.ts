@@ -1,6 +1,6 @@
 /**
  * DeleteTopics: by name, in 6+ also by id. A topic reported as deleted is gone from the metadata; a topic made under its
- * name afterwards has another id.
+ * name afterwards has another id. Brokers' own topics are not deleted: what groups committed would go with them.
  *
  * 3+ is told TOPIC_DELETION_DISABLED where deleting is switched off, 5+ gets messages.
  */
@@ -50,6 +50,7 @@ async function remove(asked: Asked, timeoutMs: number, context: RequestContext):
   }
   const topic = findTopic(context, accessRules.deleteTopics, byId, name ?? '', topicId)
   if (typeof topic === 'string') return refused(asked, topic, null)
+  if (topic.internal) return refused(asked, 'INVALID_TOPIC_EXCEPTION', `${topic.name} is kept by brokers themselves.`)
   const { clock, storage } = context.parts
   const error = await within(clock, waitMsWithin(context, timeoutMs), storage.deleteTopic(topic.id))
   return { ...topicAnswer({ name: topic.name, topicId: topic.id }, error ?? 'REQUEST_TIMED_OUT'), errorMessage: null }

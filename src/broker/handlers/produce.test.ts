@@ -302,3 +302,12 @@ test('an append that throws fails its partition alone; a broken invariant stops 
   partitions[0]!.fault = new InvariantViolation('offsets are dense')
   await assert.rejects(broker.ask(api, 9, request), InvariantViolation)
 })
+
+test("clients do not write to brokers' own topics", async () => {
+  const broker = testBroker()
+  for (const name of ['__consumer_offsets', '__transaction_state']) {
+    const { partitions } = broker.storage.add(name)
+    assert.equal(errorIn(await produce(broker, name, batchOf(['a']))), 'INVALID_TOPIC_EXCEPTION')
+    assert.equal(partitions[0]?.batches.length, 0)
+  }
+})

@@ -23,17 +23,13 @@ import { isFatal } from '../faults.ts'
 import { handler } from '../handler.ts'
 import { noTransactions } from '../no-transactions.ts'
 import { findPartition, findTopic } from '../partitions.ts'
-import type { Acks, AppendOutcome, PartitionStore, Topic } from '../storage.ts'
+import type { Acks, AppendOutcome, PartitionStore, RecordError, Topic } from '../storage.ts'
 
 type AskedTopic = ProduceRequest['topicData'][number]
 type AskedPartition = AskedTopic['partitionData'][number]
 type PartitionAnswer = ProduceResponse['responses'][number]['partitionResponses'][number]
 
-type Outcome = AppendOutcome | (RefusedBatch & { readonly recordErrors?: readonly RecordError[] })
-interface RecordError {
-  readonly batchIndex: number
-  readonly batchIndexErrorMessage: string
-}
+type Outcome = AppendOutcome
 
 /** A sync takes longer than Kafka's append to the page cache: a client that allows less is given this much all the same. */
 const waitMsMin = 1_000
@@ -90,8 +86,8 @@ function appendTopic(
   context: RequestContext,
   appends: Appends,
 ): TopicAppends {
-  const refusal = refuseRequest(request)
   const topic = findTopic(context, accessRules.produce, context.version >= 13, name, topicId)
+  const refusal = refuseRequest(request) ?? (typeof topic === 'string' ? null : refuseTopic(topic))
   const rules = typeof topic === 'string' ? null : rulesOf(topic, context)
   const appended = partitionData.map(asked => {
     const place: Appended = { index: asked.index, outcome: timedOut }
@@ -114,6 +110,11 @@ function noPartition(error: Refused): Outcome {
 function refuseRequest({ acks, transactionalId }: ProduceRequest): Outcome | null {
   if (acks < -1 || acks > 1) return invalidAcks
   return transactionalId === null ? null : noTransactions
+}
+
+/** What groups and transactions write about themselves comes from coordinators, which do not come this way. */
+function refuseTopic({ internal, name }: Topic): Outcome | null {
+  return internal ? { error: 'INVALID_TOPIC_EXCEPTION', message: `Only brokers write to ${name}.` } : null
 }
 
 function rulesOf({ settings }: Topic, { version, parts }: RequestContext): BatchRules {

@@ -2,7 +2,7 @@
  * Storage in memory for the handlers' tests: keeps batches as they come, durable at once unless told otherwise, and fails
  * where a test wants it to. It knows nothing of producers' sequences, segments or retention.
  */
-import { type LeaderEpoch, type NodeId, type Offset, offset, type TopicId } from '../../base/ids.ts'
+import { type DiskId, type LeaderEpoch, type NodeId, type Offset, offset, type TopicId } from '../../base/ids.ts'
 import { concatRopes, emptyRope, flattenRope, type Rope, ropeOf, sliceRope } from '../../base/rope.ts'
 import type { Clock } from '../../io/clock.ts'
 import { sealBatch } from '../../wire/build-batch.ts'
@@ -19,17 +19,23 @@ import { type TimedOffset, walkRecords } from '../../wire/records.ts'
 import { type BrokerConfigs, topicSettings } from '../configs.ts'
 import type {
   Acks,
+  ActiveProducer,
   AppendOutcome,
   Batch,
   CreateOutcome,
+  EpochEnd,
   FoundRecord,
+  GrowOutcome,
+  LogDir,
   PartitionStore,
+  Quorum,
   ReadOutcome,
   ReadRequest,
   Storage,
   Topic,
   TopicSpec,
 } from '../storage.ts'
+import { isInternalTopic } from '../topic-names.ts'
 import type { TopicSettings } from '../topic-settings.ts'
 
 const onlyNode = 1 as NodeId
@@ -38,18 +44,28 @@ export interface MemoryTopic extends Topic {
   readonly partitions: readonly MemoryPartition[]
 }
 
+interface Current {
+  topic: MemoryTopic
+}
+
 export class MemoryStorage implements Storage {
   readonly clusterId = 'testing-cluster-00000A'
   readonly nodeId = onlyNode
   readonly #clock: Clock
   readonly #configs: BrokerConfigs
-  readonly #topics = new Map<string, MemoryTopic>()
+  readonly #topics = new Map<string, Current>()
   /** What `createTopic` waits for, for tests of topics in the making. */
   creating: Promise<void> = Promise.resolve()
   deleting: Promise<void> = Promise.resolve()
   /** What the next `createTopic` comes to, instead of a topic. */
   createRefusal: Exclude<CreateOutcome, { error: 'NONE' }> | null = null
   created: TopicSpec[] = []
+  /** What the next `createPartitions` and `configureTopic` come to, instead of success. */
+  growRefusal: GrowOutcome | null = null
+  configureRefusal: KafkaErrorName | 'STALE' | null = null
+  /** Called before the metadata is looked at, for tests of changes that meet. */
+  beforeConfigure: () => void = () => {}
+  directories: LogDir[] = [{ path: 'memory', totalBytes: 1 << 30, usableBytes: 1 << 29 }]
   producerIdsPerBlock = 3
   blocks = 0
   #lastId = 0
@@ -60,11 +76,11 @@ export class MemoryStorage implements Storage {
   }
 
   topics(): readonly MemoryTopic[] {
-    return [...this.#topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+    return [...this.#topics.values()].map(({ topic }) => topic).sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   topicByName(name: string): MemoryTopic | undefined {
-    return this.#topics.get(name)
+    return this.#topics.get(name)?.topic
   }
 
   topicById(id: TopicId): MemoryTopic | undefined {
@@ -76,7 +92,44 @@ export class MemoryStorage implements Storage {
     await this.creating
     if (this.createRefusal !== null) return this.createRefusal
     if (this.#topics.has(spec.name)) return { error: 'TOPIC_ALREADY_EXISTS', message: 'there is one' }
-    return { error: 'NONE', topic: this.add(spec.name, spec.partitions, topicSettings(this.#configs, spec.configs)) }
+    return { error: 'NONE', topic: this.#put(spec.name, spec.partitions, spec.configs, {}) }
+  }
+
+  async createPartitions(id: TopicId, total: number): Promise<GrowOutcome> {
+    await this.creating
+    if (this.growRefusal !== null) return this.growRefusal
+    const current = this.#current(id)
+    if (current === undefined) return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: 'it is gone' }
+    const { topic } = current
+    const count = topic.partitions.length
+    if (total <= count) return { error: 'INVALID_PARTITIONS', message: `there are ${count}` }
+    const added = Array.from({ length: total - count }, (_, i) => this.#partition(current, count + i))
+    current.topic = { ...topic, version: topic.version + 1, partitions: [...topic.partitions, ...added] }
+    return { error: 'NONE', message: null }
+  }
+
+  async configureTopic(id: TopicId, version: number, configs: ReadonlyMap<string, string>) {
+    this.beforeConfigure()
+    await null
+    if (this.configureRefusal !== null) return this.configureRefusal
+    const current = this.#current(id)
+    if (current === undefined) return 'UNKNOWN_TOPIC_ID'
+    const { topic } = current
+    if (topic.version !== version) return 'STALE'
+    const settings = topicSettings(this.#configs, configs)
+    current.topic = { ...topic, version: version + 1, configs: new Map(configs), settings }
+    return 'NONE'
+  }
+
+  async logDirs(): Promise<readonly LogDir[]> {
+    return this.directories
+  }
+
+  quorum(): Quorum {
+    const now = this.#clock.nowMs()
+    const directoryId = 'd'.repeat(32) as DiskId
+    const self = { nodeId: this.nodeId, directoryId, logEndOffset: 12, lastFetchMs: now, lastCaughtUpMs: now }
+    return { leaderId: this.nodeId, leaderEpoch: 3, highWatermark: 12, voters: [self], observers: [] }
   }
 
   async deleteTopic(id: TopicId): Promise<KafkaErrorName> {
@@ -96,18 +149,33 @@ export class MemoryStorage implements Storage {
 
   /** Puts a topic there without anybody asking. */
   add(name: string, partitions = 1, settings: Partial<TopicSettings> = {}): MemoryTopic {
+    return this.#put(name, partitions, new Map(), settings)
+  }
+
+  #put(name: string, count: number, configs: ReadonlyMap<string, string>, settings: Partial<TopicSettings>) {
     const id = (++this.#lastId).toString(16).padStart(32, 'a') as TopicId
-    const whole = { ...topicSettings(this.#configs, new Map()), ...settings }
     const topic: MemoryTopic = {
       id,
       name,
-      internal: false,
-      configs: new Map(),
-      settings: whole,
-      partitions: Array.from({ length: partitions }, (_, index) => new MemoryPartition(id, index, this.#clock, whole)),
+      version: 0,
+      internal: isInternalTopic(name),
+      configs: new Map(configs),
+      settings: { ...topicSettings(this.#configs, configs), ...settings },
+      partitions: [],
     }
-    this.#topics.set(name, topic)
-    return topic
+    const current: Current = { topic }
+    const partitions = Array.from({ length: count }, (_, index) => this.#partition(current, index))
+    current.topic = { ...topic, partitions }
+    this.#topics.set(name, current)
+    return current.topic
+  }
+
+  #partition(current: Current, index: number): MemoryPartition {
+    return new MemoryPartition(current.topic.id, index, this.#clock, () => current.topic.settings)
+  }
+
+  #current(id: TopicId): Current | undefined {
+    return [...this.#topics.values()].find(({ topic }) => topic.id === id)
   }
 }
 
@@ -132,12 +200,17 @@ export class MemoryPartition implements PartitionStore {
   readError: KafkaErrorName = 'NONE'
   /** Whether reads answer with a promise, as from a disk. */
   cold = false
+  /** Where each leader epoch of the past began, the oldest first; the current one follows them. */
+  epochs: { readonly epoch: number; readonly start: number }[] = []
+  active: ActiveProducer[] = []
+  /** What the next deletions of records come to, instead of success. */
+  deleteRefusal: KafkaErrorName | null = null
   reads: ReadRequest[] = []
   acks: Acks[] = []
   /** Reads with records that were not given back. */
   lent = 0
   readonly #clock: Clock
-  readonly #settings: TopicSettings
+  readonly #settings: () => TopicSettings
   readonly #listeners = new Set<() => void>()
   readonly #stored: Stored[] = []
   readonly #waiting: { readonly end: Offset; readonly resolve: () => void }[] = []
@@ -145,7 +218,7 @@ export class MemoryPartition implements PartitionStore {
   #held = false
   #gone = false
 
-  constructor(topicId: TopicId, index: number, clock: Clock, settings: TopicSettings) {
+  constructor(topicId: TopicId, index: number, clock: Clock, settings: () => TopicSettings) {
     this.topicId = topicId
     this.index = index
     this.#clock = clock
@@ -162,6 +235,40 @@ export class MemoryPartition implements PartitionStore {
     this.#commit()
   }
 
+  get logEndOffset(): Offset {
+    return this.#end
+  }
+
+  get storedBytes(): number {
+    let bytes = 0
+    for (const stored of this.#stored) bytes += stored.bytes.length
+    return bytes
+  }
+
+  endOfEpoch(epoch: number): EpochEnd {
+    const all = this.#epochs()
+    const last = all.findLast(one => one.epoch <= epoch)
+    const next = all.find(one => one.epoch > epoch)
+    if (epoch < 0 || (next === undefined && last?.epoch !== epoch)) return { epoch: -1, endOffset: -1 }
+    return { epoch: last?.epoch ?? epoch, endOffset: next?.start ?? this.#end }
+  }
+
+  epochOf(at: Offset): LeaderEpoch | -1 {
+    if (at < this.logStartOffset || at > this.#end) return -1
+    return (this.#epochs().findLast(one => one.start <= at)?.epoch ?? -1) as LeaderEpoch | -1
+  }
+
+  /** Those that have records, and the current one. */
+  #epochs() {
+    const latest = this.epochs.at(-1)
+    const current = { epoch: this.leaderEpoch, start: latest === undefined ? 0 : this.#end }
+    return latest?.epoch === this.leaderEpoch ? this.epochs : [...this.epochs, current]
+  }
+
+  producers(): readonly ActiveProducer[] {
+    return this.active
+  }
+
   get listeners(): number {
     return this.#listeners.size
   }
@@ -175,7 +282,7 @@ export class MemoryPartition implements PartitionStore {
     if (this.fault !== null) throw this.fault
     if (this.appendRefusal !== null) return this.appendRefusal
     const baseOffset = this.#end
-    const logAppendTimeMs = this.#settings.timestampType === 'LogAppendTime' ? this.#clock.nowMs() : -1
+    const logAppendTimeMs = this.#settings().timestampType === 'LogAppendTime' ? this.#clock.nowMs() : -1
     const batch = flattenRope(bytes)
     stampBatch(ropeOf(batch), baseOffset, this.leaderEpoch)
     if (logAppendTimeMs >= 0) {
@@ -207,9 +314,13 @@ export class MemoryPartition implements PartitionStore {
   }
 
   async deleteRecords(before: Offset) {
-    this.logStartOffset = before
-    this.#notify()
-    return { error: 'NONE', logStartOffset: before } as const
+    const error = this.deleteRefusal ?? (before > this.highWatermark ? 'OFFSET_OUT_OF_RANGE' : 'NONE')
+    if (error === 'NONE') {
+      const start = before === -1 ? this.highWatermark : before
+      this.logStartOffset = offset(Math.max(start, this.logStartOffset))
+      this.#notify()
+    }
+    return { error, logStartOffset: this.logStartOffset }
   }
 
   onChange(listener: () => void): () => void {
