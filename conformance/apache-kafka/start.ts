@@ -45,7 +45,7 @@ export async function startApacheKafka(configs: Readonly<Record<string, string>>
   const propertiesFile = join(home, 'server.properties')
   await writeFile(propertiesFile, properties({ ...serverConfigs(port, controllerPort, dataDir), ...configs }))
 
-  let node = await Node.start(classes, propertiesFile).catch(async (error) => {
+  let node = await Node.start(classes, propertiesFile).catch(async error => {
     await rm(home, { recursive: true, force: true })
     throw error
   })
@@ -154,8 +154,11 @@ if (import.meta.main) {
   const kafka = await startApacheKafka()
   process.stdout.write(`${kafka.host}:${kafka.port}\n`)
   process.stderr.write(`Apache Kafka ${kafka.version}, data in ${kafka.dataDir}; runs until standard input ends\n`)
-  const ended = new Promise<void>((resolve) => {
-    process.stdin.once('end', resolve).once('error', () => resolve()).resume()
+  const ended = new Promise<void>(resolve => {
+    process.stdin
+      .once('end', resolve)
+      .once('error', () => resolve())
+      .resume()
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => resolve())
   })
   await ended

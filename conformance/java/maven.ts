@@ -58,7 +58,7 @@ async function librariesOf(pom: string, target: string): Promise<string> {
   const kept = join(target, `libraries-${await digest([pom])}`)
   const known = existsSync(kept) ? await readFile(kept, 'utf8') : ''
   // The jars lie in Maven's own repository, which may have been cleared since.
-  if (known !== '' && known.split(delimiter).every((jar) => existsSync(jar))) return known
+  if (known !== '' && known.split(delimiter).every(jar => existsSync(jar))) return known
   const fresh = `${kept}.${process.pid}`
   await run('mvn', ['-q', '-B', '-f', pom, CLASS_PATH_GOAL, '-DincludeScope=runtime', `-Dmdep.outputFile=${fresh}`], {
     timeout: DOWNLOAD_MS,
@@ -68,7 +68,7 @@ async function librariesOf(pom: string, target: string): Promise<string> {
 }
 
 async function classesOf(sources: string, target: string, libraries: string): Promise<string> {
-  const files = (await readdir(sources)).filter((name) => name.endsWith('.java')).map((name) => join(sources, name))
+  const files = (await readdir(sources)).filter(name => name.endsWith('.java')).map(name => join(sources, name))
   const kept = join(target, `classes-${await digest(files, libraries)}`)
   if (existsSync(kept)) return kept
   const fresh = `${kept}.${process.pid}`
