@@ -2,78 +2,21 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { TopicId } from '../base/ids.ts'
-import { Prng } from '../base/prng.ts'
 import { flattenRope, type Rope, sliceRope } from '../base/rope.ts'
-import type { Clock } from '../io/clock.ts'
 import { MemoryDisk } from '../sim/disk.ts'
-import { type Api, apis } from '../wire/api-keys.ts'
-import { decodeResponse, encodeRequest } from '../wire/exchange.ts'
+import { apis } from '../wire/api-keys.ts'
 import { batchCrcMatches, batchHeaderBytes, readBatchHeader } from '../wire/record-batch.ts'
 import { readRecords } from '../wire/records.ts'
-import type { Body, Draft } from '../wire/schema.ts'
-import { Broker } from './broker.ts'
-import { brokerConfigs, topicSettings } from './configs.ts'
-import { Engine, nodeLogSettings } from './engine.ts'
-import { advertised, batchOf, errorIn } from './testing/test-broker.ts'
+import { startNode, type TestNode } from './testing/engine-broker.ts'
+import { batchOf, errorIn } from './testing/test-broker.ts'
 
-const machineClock: Clock = {
-  nowMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
-  setTimer(delayMs, task) {
-    const timer = setTimeout(task, delayMs)
-    return { cancel: () => clearTimeout(timer) }
-  },
-}
-
-interface Node extends AsyncDisposable {
-  readonly engine: Engine
-  ask<A extends Api>(api: A, version: number, body: Draft<A['request']>): Promise<Body<A['response']>>
-}
-
-let starts = 0
-
-/** A broker on what the disk holds. */
-async function start(disk: MemoryDisk, set: Record<string, string> = {}): Promise<Node> {
-  const configs = brokerConfigs(set)
-  const random = new Prng(++starts)
-  const log = nodeLogSettings({
-    journalBytes: 64 << 20,
-    cacheBytes: 16 << 20,
-    openFilesMax: 100,
-    acceptDataLoss: false,
-  })
-  const engine = await Engine.open(
-    { disk, clock: machineClock, random, compute: { decompress: () => assert.fail('nothing is compressed') } },
-    {
-      log,
-      retentionCheckMs: 60_000,
-      producerIdExpirationMs: configs.settings.producerIdExpirationMs,
-      topicSettings: overrides => topicSettings(configs, overrides),
-    },
-    { report: () => {}, fail: error => assert.fail(error) },
-  )
-  const onFault = (error: unknown) => assert.fail(error as Error)
-  const broker = new Broker({ storage: engine, clock: machineClock, random, configs, onFault })
-  const connection = { principal: '', listener: '', advertised, signal: new AbortController().signal }
-  return {
-    engine,
-    async ask(api, version, body) {
-      const whole = encodeRequest(api, version, { correlationId: 1, clientId: 'c' }, body)
-      const answer = await broker.handle(sliceRope(whole, 4, whole.length), connection)
-      assert.ok(answer)
-      return decodeResponse(api, version, sliceRope(answer, 4, answer.length)).body
-    },
-    [Symbol.asyncDispose]: () => engine.close(),
-  }
-}
-
-async function produce({ ask }: Node, topic: string, records: Rope, acks = -1, index = 0) {
+async function produce({ ask }: TestNode, topic: string, records: Rope, acks = -1, index = 0) {
   const topicData = [{ name: topic, partitionData: [{ index, records }] }]
   const { responses } = await ask(apis.produce, 9, { acks, timeoutMs: 10_000, topicData })
   return responses[0]!.partitionResponses[0]!
 }
 
-async function fetch({ ask }: Node, topicId: TopicId, from: number, more: object = {}) {
+async function fetch({ ask }: TestNode, topicId: TopicId, from: number, more: object = {}) {
   const partitions = [{ partition: 0, fetchOffset: from, partitionMaxBytes: 1_000_000 }]
   const request = { maxWaitMs: 0, minBytes: 1, topics: [{ topicId, partitions }], ...more }
   return (await ask(apis.fetch, 13, request)).responses[0]!.partitions[0]!
@@ -95,7 +38,7 @@ function recordsIn(records: Rope | null): string[] {
   return all
 }
 
-async function topicIdOf({ ask }: Node, name: string): Promise<TopicId> {
+async function topicIdOf({ ask }: TestNode, name: string): Promise<TopicId> {
   const { topics } = await ask(apis.metadata, 12, { topics: [{ name }] })
   assert.equal(errorIn(topics[0]), 'NONE')
   return topics[0]!.topicId
@@ -105,14 +48,14 @@ test('a first mention makes a topic; what is acknowledged is there after a resta
   const disk = new MemoryDisk()
   let id: TopicId
   {
-    await using node = await start(disk)
+    await using node = await startNode(disk)
     id = await topicIdOf(node, 'orders')
     for (const [place, acks] of [-1, 1, -1].entries()) {
       const answer = await produce(node, 'orders', batchOf([`a${place}`, `b${place}`]), acks)
       assert.deepEqual([errorIn(answer), answer.baseOffset], ['NONE', 2 * place])
     }
   }
-  await using node = await start(disk)
+  await using node = await startNode(disk)
   assert.equal(await topicIdOf(node, 'orders'), id)
   const fetched = await fetch(node, id, 0)
   assert.deepEqual(recordsIn(fetched.records), ['0:a0', '1:b0', '2:a1', '3:b1', '4:a2', '5:b2'])
@@ -127,7 +70,7 @@ test('pitfall 20: a retry of an idempotent producer gets the offset of the origi
     batchOf(['x'], { producerId, producerEpoch: 0, baseSequence, baseTimestamp: Date.now() })
   let producerId: number
   {
-    await using node = await start(disk)
+    await using node = await startNode(disk)
     await topicIdOf(node, 't')
     const init = await node.ask(apis.initProducerId, 4, { transactionalId: null, transactionTimeoutMs: 0 })
     producerId = init.producerId
@@ -137,7 +80,7 @@ test('pitfall 20: a retry of an idempotent producer gets the offset of the origi
     assert.equal((await produce(node, 't', idempotent(0, producerId))).baseOffset, 0)
     assert.equal(errorIn(await produce(node, 't', idempotent(5, producerId))), 'OUT_OF_ORDER_SEQUENCE_NUMBER')
   }
-  await using node = await start(disk)
+  await using node = await startNode(disk)
   assert.equal((await produce(node, 't', idempotent(1, producerId))).baseOffset, 1)
   const { offset } = await listed(node, 't', -1)
   assert.equal(offset, 2)
@@ -145,13 +88,13 @@ test('pitfall 20: a retry of an idempotent producer gets the offset of the origi
   assert.notEqual(next.producerId, producerId)
 })
 
-async function listed({ ask }: Node, name: string, timestamp: number) {
+async function listed({ ask }: TestNode, name: string, timestamp: number) {
   const topics = [{ name, partitions: [{ partitionIndex: 0, timestamp }] }]
   return (await ask(apis.listOffsets, 7, { replicaId: -1, topics })).topics[0]!.partitions[0]!
 }
 
 test('pitfall 2, 4: offsets by time, and of the highest time', async () => {
-  await using node = await start(new MemoryDisk())
+  await using node = await startNode(new MemoryDisk())
   await topicIdOf(node, 't')
   const now = Date.now()
   for (const times of [[10, 20], [40, 30], [25]]) {
@@ -169,7 +112,7 @@ test('pitfall 2, 4: offsets by time, and of the highest time', async () => {
 })
 
 test('a fetch that waits is answered by the append, and told when the topic goes', async () => {
-  await using node = await start(new MemoryDisk())
+  await using node = await startNode(new MemoryDisk())
   const id = await topicIdOf(node, 't')
   const waiting = fetch(node, id, 0, { maxWaitMs: 60_000 })
   await produce(node, 't', batchOf(['a']))
@@ -183,7 +126,7 @@ test('a fetch that waits is answered by the append, and told when the topic goes
 })
 
 test('pitfall 47: LogAppendTime gives the batch our time under a right checksum', async () => {
-  await using node = await start(new MemoryDisk(), { 'log.message.timestamp.type': 'LogAppendTime' })
+  await using node = await startNode(new MemoryDisk(), { set: { 'log.message.timestamp.type': 'LogAppendTime' } })
   const id = await topicIdOf(node, 't')
   const before = Date.now()
   const answer = await produce(node, 't', batchOf(['a', 'b'], { baseTimestamp: 5 }))
@@ -199,7 +142,7 @@ test('pitfall 32, Q15: CreateTopics, then produce and fetch without waiting for 
   const configs = [{ name: 'tidelog.segment.records', value: '10' }]
   let id: TopicId
   {
-    await using node = await start(disk)
+    await using node = await startNode(disk)
     const topic = { name: 't', numPartitions: 3, replicationFactor: 1, assignments: [], configs }
     const created = await node.ask(apis.createTopics, 7, { topics: [topic] })
     assert.equal(errorIn(created.topics[0]), 'NONE')
@@ -210,7 +153,7 @@ test('pitfall 32, Q15: CreateTopics, then produce and fetch without waiting for 
       answers.map((_, place) => place),
     )
   }
-  await using node = await start(disk)
+  await using node = await startNode(disk)
   const values: string[] = []
   for (let from = 0; from < 100; from = values.length) {
     const { records } = await fetch(node, id, from, { maxBytes: 500 })
@@ -223,7 +166,7 @@ test('pitfall 32, Q15: CreateTopics, then produce and fetch without waiting for 
 })
 
 test('pitfall 29: a topic that exists, a bad one and a good one in one request', async () => {
-  await using node = await start(new MemoryDisk())
+  await using node = await startNode(new MemoryDisk())
   await topicIdOf(node, 'old')
   const topic = (name: string) => ({ name, numPartitions: -1, replicationFactor: -1, assignments: [], configs: [] })
   const request = { topics: [topic('old'), topic('a/b'), topic('new')] }
@@ -232,7 +175,7 @@ test('pitfall 29: a topic that exists, a bad one and a good one in one request',
 })
 
 test('acks=-1 needs min.insync.replicas, acks=1 does not', async () => {
-  await using node = await start(new MemoryDisk(), { 'min.insync.replicas': '2' })
+  await using node = await startNode(new MemoryDisk(), { set: { 'min.insync.replicas': '2' } })
   await topicIdOf(node, 't')
   assert.equal(errorIn(await produce(node, 't', batchOf(['a']), -1)), 'NOT_ENOUGH_REPLICAS')
   assert.equal(errorIn(await produce(node, 't', batchOf(['a']), 1)), 'NONE')
