@@ -42,19 +42,60 @@ const topicRule = (operation: Operation): AccessRule => ({
   operation,
   refusal: 'TOPIC_AUTHORIZATION_FAILED',
 })
+const groupRule = (operation: Operation): AccessRule => ({
+  resource: 'group',
+  operation,
+  refusal: 'GROUP_AUTHORIZATION_FAILED',
+})
+const clusterRule = (operation: Operation): AccessRule => ({
+  resource: 'cluster',
+  operation,
+  refusal: 'CLUSTER_AUTHORIZATION_FAILED',
+})
 
 export const accessRules = {
   produce: topicRule('WRITE'),
   fetch: topicRule('READ'),
   listOffsets: topicRule('DESCRIBE'),
   metadata: topicRule('DESCRIBE'),
-  findCoordinator: { resource: 'group', operation: 'DESCRIBE', refusal: 'GROUP_AUTHORIZATION_FAILED' },
+  offsetCommit: groupRule('READ'),
+  offsetFetch: groupRule('DESCRIBE'),
+  findCoordinator: groupRule('DESCRIBE'),
+  joinGroup: groupRule('READ'),
+  heartbeat: groupRule('READ'),
+  leaveGroup: groupRule('READ'),
+  syncGroup: groupRule('READ'),
+  describeGroups: groupRule('DESCRIBE'),
+  listGroups: clusterRule('DESCRIBE'),
   apiVersions: { open: 'a client must learn what the broker speaks before it can say who it is' },
   createTopics: topicRule('CREATE'),
   deleteTopics: topicRule('DELETE'),
-  initProducerId: { resource: 'cluster', operation: 'IDEMPOTENT_WRITE', refusal: 'CLUSTER_AUTHORIZATION_FAILED' },
+  deleteRecords: topicRule('DELETE'),
+  initProducerId: clusterRule('IDEMPOTENT_WRITE'),
+  offsetForLeaderEpoch: topicRule('DESCRIBE'),
+  describeConfigs: topicRule('DESCRIBE_CONFIGS'),
+  alterConfigs: topicRule('ALTER_CONFIGS'),
+  describeLogDirs: clusterRule('DESCRIBE'),
+  createPartitions: topicRule('ALTER'),
+  deleteGroups: groupRule('DELETE'),
+  electLeaders: clusterRule('ALTER'),
+  incrementalAlterConfigs: topicRule('ALTER_CONFIGS'),
+  listPartitionReassignments: clusterRule('DESCRIBE'),
+  offsetDelete: groupRule('DELETE'),
+  describeQuorum: clusterRule('DESCRIBE'),
   describeCluster: { open: 'Metadata tells every client the same' },
+  describeProducers: topicRule('READ'),
+  listConfigResources: clusterRule('DESCRIBE_CONFIGS'),
+  describeTopicPartitions: topicRule('DESCRIBE'),
 } as const satisfies Record<ApiName, AccessRule | OpenRule>
+
+/** What some APIs ask besides their own rule. */
+export const topicRules = {
+  /** OffsetCommit and OffsetDelete. */
+  read: topicRule('READ'),
+  /** OffsetFetch. */
+  describe: topicRule('DESCRIBE'),
+} as const
 
 export interface Access {
   /** Whether the principal may do what the rule asks on the resource of that name. */
@@ -63,8 +104,9 @@ export interface Access {
 
 export const allowAll: Access = { check: () => true }
 
-const supportedOperations: Record<'topic' | 'cluster', readonly Operation[]> = {
+const supportedOperations: Record<Resource, readonly Operation[]> = {
   topic: ['READ', 'WRITE', 'CREATE', 'DELETE', 'ALTER', 'DESCRIBE', 'DESCRIBE_CONFIGS', 'ALTER_CONFIGS'],
+  group: ['READ', 'DESCRIBE', 'DELETE', 'DESCRIBE_CONFIGS', 'ALTER_CONFIGS'],
   cluster: ['CREATE', 'ALTER', 'DESCRIBE', 'CLUSTER_ACTION', 'DESCRIBE_CONFIGS', 'ALTER_CONFIGS', 'IDEMPOTENT_WRITE'],
 }
 
@@ -72,7 +114,7 @@ const supportedOperations: Record<'topic' | 'cluster', readonly Operation[]> = {
 export function authorizedOperations(
   access: Access,
   principal: string,
-  resource: 'topic' | 'cluster',
+  resource: Resource,
   resourceName: string,
 ): number {
   let bits = 0

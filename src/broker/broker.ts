@@ -44,6 +44,7 @@ export const handlers: readonly Handler[] = [
   describeCluster,
 ]
 
+const served = handlers.map(({ api }) => api).sort((a, b) => a.key - b.key)
 const handlersByKey: ReadonlyMap<number, Handler> = new Map(handlers.map(handler => [handler.api.key, handler]))
 
 /** No request waits longer, whatever timeout it states. */
@@ -81,6 +82,7 @@ export class Broker {
   constructor({ storage, clock, random, configs, access = allowAll, onFault = () => {} }: BrokerOptions) {
     this.#onFault = onFault
     this.#parts = {
+      served,
       storage,
       clock,
       configs,

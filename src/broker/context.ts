@@ -1,5 +1,6 @@
 /** What a handler knows about a request besides its body: where it came from, how long it may take, and the broker's parts. */
 import type { Clock } from '../io/clock.ts'
+import type { Api } from '../wire/api-keys.ts'
 import type { Access } from './access.ts'
 import type { BrokerConfigs } from './configs.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
@@ -36,6 +37,8 @@ export interface RequestContext {
 
 /** What the handlers share. */
 export interface BrokerParts {
+  /** The APIs that are answered, in order of their keys. */
+  readonly served: readonly Api[]
   readonly storage: Storage
   readonly clock: Clock
   readonly configs: BrokerConfigs

@@ -64,7 +64,7 @@ function valuesOf(type: TypeNode, version: number): fc.Arbitrary<unknown> {
     case 'array':
       return orNull(type, version, fc.array(valuesOf(type.element, version), { maxLength: 3 }))
     case 'struct':
-      return structsOf(type, version)
+      return orNull(type, version, structsOf(type, version))
   }
 }
 

@@ -105,7 +105,7 @@ function readerOf(type: TypeNode, target: Target): Read {
     case 'array':
       return arrayReader(type, target)
     case 'struct':
-      return structReader(type, target)
+      return target.version < type.nullableSince ? structReader(type, target) : nullableStructReader(type, target)
   }
 }
 
@@ -164,6 +164,12 @@ function structReader(struct: StructNode, target: Target): Read {
   }
 }
 
+/** A struct that may be null has a byte before it: negative for null. */
+function nullableStructReader(struct: StructNode, target: Target): Read {
+  const read = structReader(struct, target)
+  return from => (from.int8() < 0 ? null : read(from))
+}
+
 function isInPlace(field: Field, target: Target): boolean {
   return field.tag === null && hasField(field, target.version)
 }
@@ -216,6 +222,7 @@ function bytesMin(type: TypeNode, target: Target): number {
     case 'array':
       return target.flexible ? 1 : 4
     case 'struct':
+      if (target.version >= type.nullableSince) return 1
       return type.fields
         .filter(field => field.tag === null && hasField(field, target.version))
         .reduce((sum, field) => sum + bytesMin(field.type, target), target.flexible ? 1 : 0)
@@ -266,7 +273,7 @@ function writers(type: TypeNode, target: Target) {
     case 'array':
       return nullChecked(type, target, arrayWriter(writerOf(type.element, target), compact))
     case 'struct':
-      return structWriter(type, target)
+      return target.version < type.nullableSince ? structWriter(type, target) : nullableStructWriter(type, target)
   }
 }
 
@@ -307,6 +314,14 @@ function structWriter(struct: StructNode, target: Target): Write<StructValue> {
     }
     write(to, value)
     if (writeTagged !== null) writeTagged(to, value)
+  }
+}
+
+function nullableStructWriter(struct: StructNode, target: Target): Write<StructValue | null> {
+  const write = structWriter(struct, target)
+  return (to, value) => {
+    to.int8(value === null ? -1 : 1)
+    if (value !== null) write(to, value)
   }
 }
 

@@ -237,13 +237,19 @@ describe('what is offered', () => {
       [apis.listOffsets, 1],
       [apis.initProducerId, 0],
       [apis.apiVersions, 0],
+      [apis.offsetCommit, 2],
+      [apis.offsetFetch, 1],
+      [apis.joinGroup, 0],
+      [apis.syncGroup, 0],
+      [apis.heartbeat, 0],
+      [apis.leaveGroup, 0],
     ]
     for (const [api, version] of looked) assert.ok(servesVersion(api, version), `${api.name} ${version}`)
   })
 
   test('an API is found by its key; others are absent', () => {
     for (const api of apiList) assert.equal(apiByKey(api.key), api)
-    for (const key of [-1, 4, 11, 999]) assert.equal(apiByKey(key), undefined)
+    for (const key of [-1, 4, 17, 999]) assert.equal(apiByKey(key), undefined)
   })
 
   test('Q3: the response of ApiVersions has header 0 in every version, others follow their bodies', () => {

@@ -51,6 +51,7 @@ export type TypeNode =
 export interface StructNode {
   readonly kind: 'struct'
   readonly fields: readonly Field[]
+  readonly nullableSince: number
 }
 
 /** One row of a table, as the compiler sees it. */
@@ -153,7 +154,7 @@ export function nullableSince<Read, Written>(
   version: number,
   type: Type<Read, Written>,
 ): Type<Read | null, Written | null> {
-  invariant('nullableSince' in type, 'strings, bytes, records and arrays can be null')
+  invariant('nullableSince' in type, 'strings, bytes, records, arrays and structs can be null')
   return { ...type, nullableSince: version }
 }
 
@@ -258,6 +259,7 @@ const noElements: readonly never[] = Object.freeze([])
 function structNode(table: Table): StructNode {
   return {
     kind: 'struct',
+    nullableSince: never,
     fields: Object.entries(table).map(([name, entry]) => {
       invariant(fieldName.test(name), 'a field name is an identifier, as it becomes part of generated code')
       return { name, ...(entry.kind === 'field' ? entry.row : spec(entry, 0, never, undefined).row) }

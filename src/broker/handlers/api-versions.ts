@@ -4,7 +4,7 @@
  * 3+ says what software the client is, which must look like a name and a version. No features are offered: without
  * `transaction.version` clients stay on the older transaction protocol, the one that will come first.
  */
-import { type Api, apiList, apis } from '../../wire/api-keys.ts'
+import { type Api, apis } from '../../wire/api-keys.ts'
 import { kafkaErrors } from '../../wire/kafka-errors.ts'
 import type { ApiVersionsRequest, ApiVersionsResponse } from '../../wire/messages/api-versions.ts'
 import { handler } from '../handler.ts'
@@ -14,10 +14,10 @@ const softwareForm = /^[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?$/
 export const apiVersions = handler({
   api: apis.apiVersions,
 
-  handle(request: ApiVersionsRequest, { version }): ApiVersionsResponse {
+  handle(request: ApiVersionsRequest, { version, parts }): ApiVersionsResponse {
     const named = softwareForm.test(request.clientSoftwareName) && softwareForm.test(request.clientSoftwareVersion)
     if (version >= 3 && !named) return { errorCode: kafkaErrors.INVALID_REQUEST, apiKeys: [] }
-    return { errorCode: kafkaErrors.NONE, apiKeys: apiList.map(advertisement), finalizedFeaturesEpoch: 0 }
+    return { errorCode: kafkaErrors.NONE, apiKeys: parts.served.map(advertisement), finalizedFeaturesEpoch: 0 }
   },
 
   failed: (_request, error) => ({ errorCode: kafkaErrors[error], apiKeys: [] }),
