@@ -1,9 +1,9 @@
 /**
- * Every config that a user may set, in one table: Kafka's under Kafka's names, ours under `tidelog.`. `configs.ts` gives the
- * rows their meaning.
+ * Every config of topics, in one table (those of brokers: `broker-config-table.ts`): Kafka's under Kafka's names, ours under
+ * `tidelog.`. `configs.ts` gives the rows their meaning.
  *
  * A row with `fixed` has no effect yet: its default is accepted, any other value is refused with that sentence, so that
- * nobody believes in a setting that does nothing.
+ * nobody believes in a setting that does nothing. Tools see it as read-only.
  */
 export interface ConfigDefinition {
   readonly name: string
@@ -12,12 +12,15 @@ export interface ConfigDefinition {
   readonly default: string | null
   readonly min?: number
   readonly max?: number
+  /** Of a list: what its items are made of. */
   readonly oneOf?: readonly string[]
+  /** Of a list with `oneOf`: whether it may be empty. */
+  readonly mayBeEmpty?: true
   readonly fixed?: string
   readonly doc: string
 }
 
-export type ConfigType = 'boolean' | 'int' | 'long' | 'double' | 'string' | 'list'
+export type ConfigType = 'boolean' | 'short' | 'int' | 'long' | 'double' | 'string' | 'list'
 
 export interface TopicConfigDefinition extends ConfigDefinition {
   readonly default: string
@@ -35,13 +38,11 @@ export interface Synonym {
 const minuteMs = 60_000
 const hourMs = 60 * minuteMs
 const longMax = '9223372036854775807'
-const mebibyte = 1024 * 1024
+export const mebibyte = 1024 * 1024
 
 const untilCompaction = 'log compaction does not exist yet'
 const untilTiering = 'there is no remote storage yet'
-const untilReplication = 'there is one replica of everything yet'
-const untilTransactions = 'transactions do not exist yet'
-const passedThrough = 'batches are stored as the producer sent them'
+export const untilReplication = 'there is one replica of everything yet'
 const syncedAnyway = 'every record is synced before it is acknowledged (see tidelog.flush)'
 
 const same = (name: string, value: string): Synonym => ({ name, default: value, scale: 1 })
@@ -52,9 +53,9 @@ export const topicConfigTable = [
     type: 'list',
     default: 'delete',
     oneOf: ['delete', 'compact'],
-    fixed: untilCompaction,
+    mayBeEmpty: true,
     synonyms: [same('log.cleanup.policy', 'delete')],
-    doc: 'What becomes of old records: deleted, or compacted by key.',
+    doc: 'What becomes of old records: `delete` removes them by retention.ms and retention.bytes. `compact` asks for keys, and keeps everything for now: log compaction does not exist yet. An empty list keeps everything.',
   },
   {
     name: 'compression.gzip.level',
@@ -62,7 +63,6 @@ export const topicConfigTable = [
     default: '-1',
     min: -1,
     max: 9,
-    fixed: passedThrough,
     synonyms: [same('compression.gzip.level', '-1')],
     doc: 'The level for compression.type=gzip.',
   },
@@ -72,7 +72,6 @@ export const topicConfigTable = [
     default: '9',
     min: 1,
     max: 17,
-    fixed: passedThrough,
     synonyms: [same('compression.lz4.level', '9')],
     doc: 'The level for compression.type=lz4.',
   },
@@ -81,7 +80,6 @@ export const topicConfigTable = [
     type: 'string',
     default: 'producer',
     oneOf: ['uncompressed', 'zstd', 'lz4', 'snappy', 'gzip', 'producer'],
-    fixed: passedThrough,
     synonyms: [same('compression.type', 'producer')],
     doc: 'How batches are stored; `producer` keeps what the producer chose.',
   },
@@ -91,7 +89,6 @@ export const topicConfigTable = [
     default: '3',
     min: -131072,
     max: 22,
-    fixed: passedThrough,
     synonyms: [same('compression.zstd.level', '3')],
     doc: 'The level for compression.type=zstd.',
   },
@@ -341,314 +338,4 @@ export const topicConfigTable = [
   },
 ] as const satisfies readonly TopicConfigDefinition[]
 
-const byOption = (option: string) => `it is given as ${option}`
-
-/** What is not already a topic's default (those follow from `topicConfigTable`). */
-export const brokerConfigTable = [
-  {
-    name: 'advertised.listeners',
-    type: 'list',
-    default: '',
-    fixed: byOption('--advertise HOST:PORT'),
-    doc: 'The addresses told to clients.',
-  },
-  { name: 'authorizer.class.name', type: 'string', default: '', fixed: 'no code is loaded by name', doc: 'Unused.' },
-  {
-    name: 'auto.create.topics.enable',
-    type: 'boolean',
-    default: 'true',
-    doc: 'Whether asking for the metadata of an unknown topic makes it.',
-  },
-  {
-    name: 'auto.leader.rebalance.enable',
-    type: 'boolean',
-    default: 'true',
-    fixed: untilReplication,
-    doc: 'Whether leaders move back to their preferred nodes.',
-  },
-  { name: 'broker.rack', type: 'string', default: '', doc: 'The rack that this node is in, told to clients.' },
-  {
-    name: 'connections.max.idle.ms',
-    type: 'long',
-    default: '600000',
-    min: -1,
-    doc: 'After what time without a request a connection is closed; -1 for never.',
-  },
-  {
-    name: 'connections.max.reauth.ms',
-    type: 'long',
-    default: '0',
-    min: 0,
-    fixed: 'authentication does not exist yet',
-    doc: 'After what time a client must authenticate again.',
-  },
-  {
-    name: 'default.replication.factor',
-    type: 'int',
-    default: '1',
-    min: 1,
-    max: 32767,
-    doc: 'The replication factor of topics made without one.',
-  },
-  { name: 'delete.topic.enable', type: 'boolean', default: 'true', doc: 'Whether topics can be deleted.' },
-  {
-    name: 'fetch.max.bytes',
-    type: 'int',
-    default: '57671680',
-    min: 1024,
-    doc: 'The most bytes of records in one fetch response, whatever the client allows.',
-  },
-  {
-    name: 'group.initial.rebalance.delay.ms',
-    type: 'int',
-    default: '0',
-    min: 0,
-    // Kafka's own default is 3000, so that members started one after another on many machines meet in the first rebalance.
-    // On one node that is three seconds of silence at the start of every program, and saves a rebalance of milliseconds.
-    doc: "How long a new group waits for more members before its first rebalance; 0 here where Kafka's default is 3000, as on one node a further rebalance costs less than the wait.",
-  },
-  {
-    name: 'group.max.session.timeout.ms',
-    type: 'int',
-    default: '1800000',
-    min: 1,
-    doc: 'The longest session timeout a member may ask for.',
-  },
-  {
-    name: 'group.max.size',
-    type: 'int',
-    default: '2147483647',
-    min: 1,
-    doc: 'The most members of a group.',
-  },
-  {
-    name: 'group.min.session.timeout.ms',
-    type: 'int',
-    default: '6000',
-    min: 1,
-    doc: 'The shortest session timeout a member may ask for.',
-  },
-  {
-    name: 'listener.security.protocol.map',
-    type: 'string',
-    default: 'PLAINTEXT:PLAINTEXT',
-    fixed: 'there is one kind of listener yet',
-    doc: 'Which listener speaks which protocol.',
-  },
-  {
-    name: 'listeners',
-    type: 'list',
-    default: 'PLAINTEXT://:9092',
-    fixed: byOption('--host and --port'),
-    doc: 'The addresses listened on.',
-  },
-  { name: 'log.dirs', type: 'list', default: '', fixed: byOption('--data-dir DIR'), doc: 'Where the data lies.' },
-  {
-    name: 'log.retention.check.interval.ms',
-    type: 'long',
-    default: '300000',
-    min: 1,
-    doc: 'How often segments past their retention are looked for.',
-  },
-  {
-    name: 'max.connections',
-    type: 'int',
-    default: '2147483647',
-    min: 0,
-    doc: 'The most connections at a time.',
-  },
-  {
-    name: 'max.connections.per.ip',
-    type: 'int',
-    default: '2147483647',
-    min: 0,
-    doc: 'The most connections at a time from one address.',
-  },
-  {
-    name: 'max.incremental.fetch.session.cache.slots',
-    type: 'int',
-    default: '1000',
-    min: 0,
-    doc: 'The most fetch sessions kept at a time.',
-  },
-  { name: 'node.id', type: 'int', default: '1', fixed: 'the first start chooses it', doc: "This node's number." },
-  {
-    name: 'num.partitions',
-    type: 'int',
-    default: '1',
-    min: 1,
-    max: 10_000,
-    doc: 'The number of partitions of topics made without one.',
-  },
-  {
-    name: 'num.recovery.threads.per.data.dir',
-    type: 'int',
-    default: '2',
-    min: 1,
-    fixed: 'recovery reads one journal',
-    doc: 'Threads that read the logs at the start.',
-  },
-  {
-    name: 'offset.metadata.max.bytes',
-    type: 'int',
-    default: '4096',
-    min: 0,
-    doc: 'The longest metadata of a committed offset.',
-  },
-  {
-    name: 'offsets.retention.check.interval.ms',
-    type: 'long',
-    default: '600000',
-    min: 1,
-    doc: 'How often expired group offsets are looked for.',
-  },
-  {
-    name: 'offsets.retention.minutes',
-    type: 'int',
-    default: '10080',
-    min: 1,
-    doc: "How long an empty group's offsets are kept.",
-  },
-  {
-    name: 'offsets.topic.num.partitions',
-    type: 'int',
-    default: '50',
-    min: 1,
-    doc: 'Partitions of the topic of group offsets.',
-  },
-  {
-    name: 'offsets.topic.replication.factor',
-    type: 'int',
-    default: '3',
-    min: 1,
-    doc: 'Replicas of the topic of group offsets; one per node where there are fewer nodes.',
-  },
-  {
-    name: 'offsets.topic.segment.bytes',
-    type: 'int',
-    default: '104857600',
-    min: mebibyte,
-    doc: 'Segment size of the topic of group offsets.',
-  },
-  {
-    name: 'process.roles',
-    type: 'list',
-    default: 'broker,controller',
-    fixed: 'a node is both',
-    doc: 'What this process is.',
-  },
-  {
-    name: 'producer.id.expiration.ms',
-    type: 'int',
-    default: '86400000',
-    min: 1,
-    doc: 'How long the sequence of a silent idempotent producer is remembered.',
-  },
-  {
-    name: 'queued.max.requests',
-    type: 'int',
-    default: '500',
-    min: 1,
-    fixed: 'bytes are bounded instead (see tidelog.request.budget.bytes)',
-    doc: 'The most requests waiting to be handled.',
-  },
-  {
-    name: 'replica.lag.time.max.ms',
-    type: 'long',
-    default: '30000',
-    fixed: untilReplication,
-    doc: 'After what time a silent replica is no longer in sync.',
-  },
-  {
-    name: 'sasl.enabled.mechanisms',
-    type: 'list',
-    default: 'GSSAPI',
-    fixed: 'authentication does not exist yet',
-    doc: 'The SASL mechanisms offered.',
-  },
-  {
-    name: 'socket.request.max.bytes',
-    type: 'int',
-    default: '104857600',
-    min: 1024,
-    doc: 'The largest request accepted; a connection that announces a larger one is closed.',
-  },
-  {
-    name: 'super.users',
-    type: 'string',
-    default: '',
-    fixed: 'authentication does not exist yet',
-    doc: 'Users for whom no rule is asked.',
-  },
-  {
-    name: 'tidelog.journal.bytes',
-    type: 'long',
-    default: '1073741824',
-    min: 16 * mebibyte,
-    doc: 'The most bytes of the journal; the flusher frees it from behind.',
-  },
-  {
-    name: 'tidelog.log.cache.bytes',
-    type: 'long',
-    default: '268435456',
-    min: 8 * mebibyte,
-    doc: 'Memory for records not yet flushed to their segment files, then for recent ones.',
-  },
-  {
-    name: 'tidelog.request.budget.bytes',
-    type: 'long',
-    default: '134217728',
-    min: mebibyte,
-    doc: 'Memory for requests being received and answered, over all connections.',
-  },
-  {
-    name: 'transaction.max.timeout.ms',
-    type: 'int',
-    default: '900000',
-    min: 1,
-    fixed: untilTransactions,
-    doc: 'The longest transaction timeout.',
-  },
-  {
-    name: 'transaction.partition.verification.enable',
-    type: 'boolean',
-    default: 'true',
-    fixed: untilTransactions,
-    doc: 'Whether a transactional append is checked against its transaction.',
-  },
-  {
-    name: 'transaction.state.log.min.isr',
-    type: 'int',
-    default: '2',
-    min: 1,
-    fixed: untilTransactions,
-    doc: 'Replicas that must be in sync for the transaction log.',
-  },
-  {
-    name: 'transaction.state.log.num.partitions',
-    type: 'int',
-    default: '50',
-    min: 1,
-    fixed: untilTransactions,
-    doc: 'Partitions of the transaction log.',
-  },
-  {
-    name: 'transaction.state.log.replication.factor',
-    type: 'int',
-    default: '3',
-    min: 1,
-    fixed: untilTransactions,
-    doc: 'Replicas of the transaction log.',
-  },
-  {
-    name: 'transactional.id.expiration.ms',
-    type: 'int',
-    default: '604800000',
-    min: 1,
-    fixed: untilTransactions,
-    doc: 'How long a silent transactional id is remembered.',
-  },
-] as const satisfies readonly ConfigDefinition[]
-
 export type TopicConfigName = (typeof topicConfigTable)[number]['name']
-export type BrokerConfigName = (typeof brokerConfigTable)[number]['name']

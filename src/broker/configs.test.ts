@@ -1,14 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { brokerConfigTable, type ConfigDefinition, topicConfigTable } from './config-table.ts'
-import {
-  brokerConfigNames,
-  brokerConfigs,
-  checkTopicConfigs,
-  describeTopicConfigs,
-  parseBrokerConfigs,
-  topicSettings,
-} from './configs.ts'
+import { brokerConfigTable } from './broker-config-table.ts'
+import { type ConfigDefinition, topicConfigTable } from './config-table.ts'
+import { brokerConfigNames, brokerConfigs, checkTopicConfigs, parseBrokerConfigs, topicSettings } from './configs.ts'
 
 const none: ReadonlyMap<string, string> = new Map()
 
@@ -45,6 +39,12 @@ test('the tables are in order and name nothing twice', () => {
 
 test("a topic without overrides has Kafka's defaults", () => {
   assert.deepEqual(topicSettings(brokerConfigs(), none), {
+    deletesOld: true,
+    compacts: false,
+    compressionType: 'producer',
+    gzipLevel: -1,
+    lz4Level: 9,
+    zstdLevel: 3,
     segmentBytes: 1_073_741_824,
     segmentMs: 604_800_000,
     segmentJitterMs: 0,
@@ -78,16 +78,6 @@ test('of the broker configs for the same thing the finest unit wins', () => {
   assert.equal(retentionMs({ 'log.retention.hours': '-1' }), -1)
 })
 
-test('each config of a topic is described with its value and source', () => {
-  const broker = brokerConfigs({ 'log.retention.hours': '1' })
-  const described = describeTopicConfigs(broker, new Map([['segment.bytes', '1048576']]))
-  const byName = new Map(described.map(config => [config.name, config]))
-  assert.equal(described.length, topicConfigTable.length)
-  assert.deepEqual(byName.get('segment.bytes'), { name: 'segment.bytes', value: '1048576', source: 'topic' })
-  assert.deepEqual(byName.get('retention.ms'), { name: 'retention.ms', value: '3600000', source: 'broker' })
-  assert.deepEqual(byName.get('cleanup.policy'), { name: 'cleanup.policy', value: 'delete', source: 'default' })
-})
-
 test('a value of the wrong kind is refused with a sentence that says what is wanted', () => {
   const sentences: [name: string, value: string, sentence: RegExp][] = [
     ['retention.ms', 'soon', /must be a whole number/],
@@ -103,6 +93,9 @@ test('a value of the wrong kind is refused with a sentence that says what is wan
     ['preallocate', 'yes', /true or false/],
     ['min.cleanable.dirty.ratio', '1.5', /at most 1/],
     ['cleanup.policy', 'delete,shred', /made of delete, compact/],
+    ['cleanup.policy', 'delete,delete', /not name anything twice/],
+    ['compression.type', 'brotli', /one of uncompressed, zstd/],
+    ['retention.ms', `1${' '.repeat(2_000)}`, /more than 1000 characters/],
   ]
   for (const [name, value, sentence] of sentences)
     assert.match(topicError(name, value) ?? '', sentence, `${name}=${value}`)
@@ -120,11 +113,22 @@ test('numbers are taken as Kafka takes them', () => {
 })
 
 test('a config that has no effect yet takes its default and nothing else', () => {
-  assert.equal(topicError('cleanup.policy', 'delete'), null)
-  assert.match(topicError('cleanup.policy', 'compact') ?? '', /cleanup.policy cannot be changed.*compaction/)
-  assert.match(topicError('compression.type', 'zstd') ?? '', /as the producer sent them/)
-  assert.match(brokerErrors({ 'log.cleanup.policy': 'compact' })[0] ?? '', /compaction/)
+  assert.equal(topicError('min.compaction.lag.ms', '0'), null)
+  assert.match(topicError('min.compaction.lag.ms', '1') ?? '', /min.compaction.lag.ms cannot be changed.*compaction/)
+  assert.match(brokerErrors({ 'log.cleaner.min.compaction.lag.ms': '1' })[0] ?? '', /compaction/)
   assert.match(brokerErrors({ 'log.dirs': '/data' })[0] ?? '', /--data-dir/)
+})
+
+test('the cleanup policy is a list of two policies, either, or none', () => {
+  const policies = (value: string) => {
+    const { deletesOld, compacts } = topicSettings(brokerConfigs(), new Map([['cleanup.policy', value]]))
+    assert.equal(topicError('cleanup.policy', value), null, value)
+    return [deletesOld, compacts]
+  }
+  assert.deepEqual(policies('delete'), [true, false])
+  assert.deepEqual(policies('compact'), [false, true])
+  assert.deepEqual(policies('compact, delete'), [true, true])
+  assert.deepEqual(policies(''), [false, false])
 })
 
 test('an unknown name is an error that suggests the nearest', () => {
@@ -145,6 +149,8 @@ test('a config without a value is refused', () => {
 test('everything wrong with a command line is said at once', () => {
   assert.equal(brokerErrors({ 'num.partitions': '0', nonsense: '1', 'broker.rack': 'a' }).length, 2)
   assert.throws(() => brokerConfigs({ 'num.partitions': '0' }), /num.partitions/)
+  assert.match(brokerErrors({ 'group.min.session.timeout.ms': '2000000' })[0] ?? '', /more than group.max.session/)
+  assert.match(brokerErrors({ 'offsets.topic.replication.factor': '32768' })[0] ?? '', /fit in 16 bits/)
 })
 
 test('names for --set include those that give topics their defaults', () => {

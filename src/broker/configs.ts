@@ -1,5 +1,5 @@
 /**
- * What the rows of `config-table.ts` mean: values are parsed and checked, broker configs become `BrokerSettings`, and a topic's
+ * What the rows of the config tables mean: values are parsed and checked, broker configs become `BrokerSettings`, and a topic's
  * overrides over the broker's defaults become the `TopicSettings` that the engine reads.
  *
  * Texts are what tools see and what is stored; numbers are derived from them. A long past 2^53 becomes the largest exact
@@ -7,9 +7,8 @@
  */
 import { TidelogError } from '../base/errors.ts'
 import { invariant } from '../base/invariant.ts'
+import { type BrokerConfigName, brokerConfigTable } from './broker-config-table.ts'
 import {
-  type BrokerConfigName,
-  brokerConfigTable,
   type ConfigDefinition,
   type Synonym,
   type TopicConfigDefinition,
@@ -17,7 +16,7 @@ import {
   topicConfigTable,
 } from './config-table.ts'
 import { nearestName } from './nearest-name.ts'
-import type { TopicSettings } from './topic-settings.ts'
+import { type CompressionType, compressionTypes, type TopicSettings } from './topic-settings.ts'
 
 /** The broker's own settings, as the code reads them. */
 export interface BrokerSettings {
@@ -73,7 +72,12 @@ const minuteMs = 60_000
 
 type Value = boolean | number | string
 
-const topicDefinitions = new Map<string, TopicConfigDefinition>(topicConfigTable.map(row => [row.name, row]))
+/** More than any value needs: what is stored with a topic is sent with every description of it. */
+const valueCharsMax = 1_000
+
+const topicDefinitions: ReadonlyMap<string, TopicConfigDefinition> = new Map(
+  topicConfigTable.map(row => [row.name, row]),
+)
 const brokerDefinitions = buildBrokerDefinitions()
 
 /** The broker configs of a command line or a file (`--set name=value`). All that is wrong is reported, a sentence each. */
@@ -86,7 +90,14 @@ export function parseBrokerConfigs(entries: Iterable<readonly [name: string, val
     if (error === null) given.set(name, value.trim())
     else errors.push(error)
   }
-  return errors.length > 0 ? { ok: false, errors } : { ok: true, value: resolveBroker(given) }
+  if (errors.length > 0) return { ok: false, errors }
+  const value = resolveBroker(given)
+  const { groupMinSessionTimeoutMs: min, groupMaxSessionTimeoutMs: max } = value.settings
+  if (min <= max) return { ok: true, value }
+  return {
+    ok: false,
+    errors: [`group.min.session.timeout.ms (${min}) is more than group.max.session.timeout.ms (${max}).`],
+  }
 }
 
 /** Broker configs that are known to be good, for tests and embedding; throws `CONFIG` otherwise. */
@@ -119,7 +130,14 @@ export function checkTopicConfigs(
 export function topicSettings(broker: BrokerConfigs, overrides: ReadonlyMap<string, string>): TopicSettings {
   const text = (name: TopicConfigName) => overrides.get(name) ?? broker.topicDefaults.get(name)!.value
   const number = (name: TopicConfigName) => toNumber(text(name))
+  const policies = listItems(text('cleanup.policy'))
   return {
+    deletesOld: policies.includes('delete'),
+    compacts: policies.includes('compact'),
+    compressionType: compressionTypeOf(text('compression.type')),
+    gzipLevel: number('compression.gzip.level'),
+    lz4Level: number('compression.lz4.level'),
+    zstdLevel: number('compression.zstd.level'),
     segmentBytes: number('segment.bytes'),
     segmentMs: number('segment.ms'),
     segmentJitterMs: number('segment.jitter.ms'),
@@ -137,25 +155,23 @@ export function topicSettings(broker: BrokerConfigs, overrides: ReadonlyMap<stri
   }
 }
 
-export interface DescribedConfig {
-  readonly name: string
-  readonly value: string
-  readonly source: 'topic' | 'broker' | 'default'
+function compressionTypeOf(text: string): CompressionType {
+  return compressionTypes.find(type => type === text) ?? 'producer'
 }
 
-/** Every config of a topic with its value and where that comes from, in order of name. */
-export function describeTopicConfigs(broker: BrokerConfigs, overrides: ReadonlyMap<string, string>): DescribedConfig[] {
-  return topicConfigTable.map(({ name }) => {
-    const override = overrides.get(name)
-    return override === undefined
-      ? { name, ...broker.topicDefaults.get(name)! }
-      : { name, value: override, source: 'topic' }
-  })
+/** The row of a config that topics have. */
+export function topicDefinition(name: string): TopicConfigDefinition | undefined {
+  return topicDefinitions.get(name)
+}
+
+/** Every config that `--set` takes, those that give topics their defaults among them, in order of name. */
+export function brokerDefinitionList(): readonly ConfigDefinition[] {
+  return [...brokerDefinitions.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
 }
 
 /** The names `--set` takes, for help and suggestions. */
 export function brokerConfigNames(): readonly string[] {
-  return [...brokerDefinitions.keys()].sort()
+  return brokerDefinitionList().map(({ name }) => name)
 }
 
 function buildBrokerDefinitions(): ReadonlyMap<string, ConfigDefinition> {
@@ -198,7 +214,7 @@ function resolveBroker(given: ReadonlyMap<string, string>): BrokerConfigs {
       partitionsDefault: number('num.partitions'),
       replicationFactorDefault: number('default.replication.factor'),
       deleteTopics: flag('delete.topic.enable'),
-      rack: text('broker.rack') === '' ? null : text('broker.rack'),
+      rack: given.get('broker.rack') || null,
       requestBytesMax: number('socket.request.max.bytes'),
       connectionIdleMsMax: number('connections.max.idle.ms'),
       connectionsMax: number('max.connections'),
@@ -238,6 +254,7 @@ function scaled(value: string, scale: number): string {
 
 /** What is wrong with a value, as a sentence; null when nothing is. */
 function checkValue(definition: ConfigDefinition, text: string): string | null {
+  if (text.length > valueCharsMax) return `The value of ${definition.name} has more than ${valueCharsMax} characters.`
   const value = parseValue(definition, text.trim())
   if (typeof value === 'object') return `Invalid value '${shorten(text)}' for ${definition.name}: ${value.problem}.`
   const isDefault = definition.default !== null && value === parseValue(definition, definition.default)
@@ -251,6 +268,8 @@ function parseValue(definition: ConfigDefinition, text: string): Value | { reado
       const lower = text.toLowerCase()
       return lower === 'true' || lower === 'false' ? lower === 'true' : { problem: 'it must be true or false' }
     }
+    case 'short':
+      return parseWhole(definition, text, 15n)
     case 'int':
       return parseWhole(definition, text, 31n)
     case 'long':
@@ -262,7 +281,8 @@ function parseValue(definition: ConfigDefinition, text: string): Value | { reado
     case 'string':
       return oneOf(definition, [text]) ?? text
     case 'list': {
-      const items = text === '' ? [] : text.split(',').map(item => item.trim())
+      const items = listItems(text)
+      if (new Set(items).size < items.length) return { problem: 'it must not name anything twice' }
       return oneOf(definition, items) ?? items.join(',')
     }
   }
@@ -284,8 +304,14 @@ function inRange({ min, max }: ConfigDefinition, value: number): number | { read
 
 function oneOf(definition: ConfigDefinition, items: readonly string[]): { readonly problem: string } | null {
   const allowed = definition.oneOf
-  if (allowed === undefined || (items.length > 0 && items.every(item => allowed.includes(item)))) return null
+  const isEmptyWrongly = items.length === 0 && definition.mayBeEmpty !== true
+  if (allowed === undefined || (!isEmptyWrongly && items.every(item => allowed.includes(item)))) return null
   return { problem: `it must be ${definition.type === 'list' ? 'made of' : 'one of'} ${allowed.join(', ')}` }
+}
+
+/** What a list is made of. */
+export function listItems(text: string): string[] {
+  return text.trim() === '' ? [] : text.split(',').map(item => item.trim())
 }
 
 function toNumber(text: string): number {

@@ -1,5 +1,17 @@
+export const compressionTypes = ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'] as const
+export type CompressionType = (typeof compressionTypes)[number]
+
 /** The configs of one topic with their defaults applied, as the engine reads them on the hot path. */
 export interface TopicSettings {
+  /** `cleanup.policy` names `delete`: retention removes old segments. */
+  readonly deletesOld: boolean
+  /** `cleanup.policy` names `compact`: every record must have a key. */
+  readonly compacts: boolean
+  /** `producer` stores batches as they come. */
+  readonly compressionType: CompressionType
+  readonly gzipLevel: number
+  readonly lz4Level: number
+  readonly zstdLevel: number
   readonly segmentBytes: number
   readonly segmentMs: number
   readonly segmentJitterMs: number

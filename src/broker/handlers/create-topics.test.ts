@@ -82,6 +82,8 @@ test('pitfall 29: from version 5 on every config is told with where it comes fro
   assert.deepEqual(configs.get('segment.bytes'), ['1048576', 1])
   assert.deepEqual(configs.get('retention.ms'), ['3600000', 4])
   assert.deepEqual(configs.get('cleanup.policy'), ['delete', 5])
+  const readOnly = answer?.configs?.filter(config => config.readOnly).map(({ name }) => name) ?? []
+  assert.ok(readOnly.includes('preallocate') && !readOnly.includes('segment.bytes'))
 })
 
 test('sizes that no cluster has, and that this one has not', async () => {
@@ -130,8 +132,8 @@ test('a config that is unknown, out of range, without a value or without effect 
   assert.equal(await config('retention.ms', 'five'), 'INVALID_CONFIG')
   assert.equal(await config('segment.bytes', '1000'), 'INVALID_CONFIG')
   assert.equal(await config('retention.ms', null), 'INVALID_CONFIG')
-  assert.equal(await config('cleanup.policy', 'compact'), 'INVALID_CONFIG')
-  assert.equal(await config('cleanup.policy', 'delete'), 'NONE')
+  assert.equal(await config('preallocate', 'true'), 'INVALID_CONFIG')
+  assert.equal(await config('preallocate', 'false'), 'NONE')
 })
 
 test('Q11 names that collide but for dots and underscores are refused', async () => {

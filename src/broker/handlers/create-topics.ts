@@ -10,9 +10,10 @@ import { apis } from '../../wire/api-keys.ts'
 import { type KafkaErrorName, kafkaErrors } from '../../wire/kafka-errors.ts'
 import type { CreateTopicsRequest, CreateTopicsResponse } from '../../wire/messages/create-topics.ts'
 import { accessRules, clusterResource } from '../access.ts'
-import { checkTopicConfigs, describeTopicConfigs } from '../configs.ts'
+import { checkTopicConfigs } from '../configs.ts'
 import type { RequestContext } from '../context.ts'
 import { waitMsWithin, within } from '../deadline.ts'
+import { describeTopicConfigs } from '../described-configs.ts'
 import { handler } from '../handler.ts'
 import { nodesSeenBy } from '../nodes.ts'
 import { repeated } from '../repeated.ts'
@@ -26,8 +27,6 @@ type Refusal = Exclude<CreateOutcome, { readonly error: 'NONE' }>
 
 /** How many partitions one request may make; Kafka's figure. */
 const partitionsPerRequestMax = 10_000
-/** As `DescribeConfigs` numbers them. */
-const configSources = { topic: 1, broker: 4, default: 5 } as const
 
 export const createTopics = handler({
   api: apis.createTopics,
@@ -151,11 +150,11 @@ function refused(name: string, { error, message }: { error: KafkaErrorName; mess
 
 /** A topic that was made, or (without an id) that could be. */
 function made(spec: TopicSpec, topicId: TopicId | undefined, { parts }: RequestContext): TopicAnswer {
-  const configs = describeTopicConfigs(parts.configs, spec.configs).map(({ name, value, source }) => ({
-    name,
-    value,
-    readOnly: false,
-    configSource: configSources[source],
+  const configs = describeTopicConfigs(parts.configs, spec.configs).map(config => ({
+    name: config.name,
+    value: config.value,
+    readOnly: config.readOnly,
+    configSource: config.source,
     isSensitive: false,
   }))
   return {
