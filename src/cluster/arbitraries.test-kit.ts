@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import type { DiskId, NodeId, Offset, SegmentId, TopicId } from '../base/ids.ts'
 import { ackQuorumOf, type Placement, type Replica, type ReplicationConfig } from '../chain/segment.ts'
 import { draftsOf } from '../wire/arbitraries.test-kit.ts'
-import { type Command, type CommandName, commandTables } from './commands.ts'
+import { type Command, type CommandName, commandTables, newestFeatureLevel } from './commands.ts'
 import type { Metadata } from './metadata.ts'
 
 const plain = { noNullPrototype: true }
@@ -56,9 +56,10 @@ export const anyStep: fc.Arbitrary<Step> = fc.record(
   plain,
 )
 
-/** A few nodes and a topic, to begin with. */
+/** A few nodes, all commands allowed, and a topic, to begin with. */
 export const prelude: readonly Step[] = [
   ...[0, 1, 2, 3].map(pick => ({ what: 'registerNode', pick, amount: 0, off: 0 }) as const),
+  { what: 'setFeatureLevel', pick: 0, amount: 0, off: 0 },
   { what: 'createTopic', pick: 1, amount: 0, off: 0 },
 ]
 
@@ -82,6 +83,7 @@ function registration(metadata: Metadata, { pick, off }: Step): Command {
     rack: `rack-${nodeId % 2}`,
     addresses: [{ name: 'peer', host: `n${nodeId}`, port: pick }],
     wasClean: pick % 2 === 0,
+    featureLevel: newestFeatureLevel,
   }
 }
 
@@ -179,7 +181,15 @@ export function commandFor(metadata: Metadata, step: Step): Command {
     case 'allocateProducerIds':
       return { do: what, nodeId: 1 as NodeId, count: off < 0 ? 0 : 1 + amount }
     case 'setFeatureLevel':
-      return { do: what, level: 1 }
+      return { do: what, level: newestFeatureLevel }
+    case 'createPartitions': {
+      const version = (topic?.version ?? 0) + Math.max(off, 0)
+      const count = topic?.partitions.length ?? 0
+      const total = off < 0 ? count : count + 1 + (amount % 2)
+      const placed = placementOf(replicas, topic?.replication ?? config)
+      const placements = pick % 3 === 0 ? [] : [{ partition: count, count: 2, next: placed }]
+      return { do: what, topicId, version, total, placements, nowMs: pick }
+    }
   }
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { DiskId, NodeId, Offset, TopicId } from '../base/ids.ts'
 import type { Partition, PartitionId, ReplicationConfig, Segment } from '../chain/segment.ts'
-import type { Command } from './commands.ts'
+import { type Command, newestFeatureLevel } from './commands.ts'
 import { Metadata } from './metadata.ts'
 import { placeTopic } from './placement.ts'
 
@@ -111,6 +111,16 @@ export class TestCluster {
 
   #register(nodeId: number, diskId: DiskId, confirmed: number, incarnation: number, rack: string): void {
     const attempted = confirmed
-    this.apply({ do: 'registerNode', nodeId: node(nodeId), diskId, confirmed, attempted, incarnation, rack })
+    const featureLevel = newestFeatureLevel
+    this.apply({
+      do: 'registerNode',
+      nodeId: node(nodeId),
+      diskId,
+      confirmed,
+      attempted,
+      incarnation,
+      rack,
+      featureLevel,
+    })
   }
 }

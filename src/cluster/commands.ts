@@ -45,10 +45,12 @@ import {
   topicConfigs,
 } from './record-tables.ts'
 
-/** The first level that there was: all commands below belong to it. */
+/** The first level that there was: commands belong to it where their row names no other. */
 export const firstFeatureLevel = 1
+/** Topics can grow. */
+const growingTopics = 2
 /** The highest level of which this program knows every command. */
-export const newestFeatureLevel = 1
+export const newestFeatureLevel = growingTopics
 
 const envelope = message({
   name: 'Command',
@@ -66,10 +68,13 @@ const envelope = message({
   },
 })
 
-/** A row of the table; `version` is that of the body, the older ones are still read. */
-function row<const T extends Table>(type: number, name: string, body: T, version = 0) {
-  return { type, table: message({ name, ...onDisk, versions: [0, version], body }) }
+/** A row of the table; `version` is that of the body, the older ones are still read. `level` is the feature level it needs. */
+function row<const T extends Table>(type: number, name: string, body: T, version = 0, level = firstFeatureLevel) {
+  return { type, level, table: message({ name, ...onDisk, versions: [0, version], body }) }
 }
+
+/** From `partition` on, `count` partitions. */
+const placements = array(struct({ partition: int32, count: withDefault(int32, 1), next: placement }))
 
 const partition = { topicId: uuid, partition: int32 }
 /** `version` is the partition's that the proposer saw. */
@@ -110,8 +115,7 @@ export const commandTables = {
       configs: topicConfigs,
       nowMs: int64,
       replication: since(1, replicationConfig, { replicas: 0, minInsync: 0, flush: 'sync', uncleanSeal: false }),
-      /** From `partition` on, `count` partitions. */
-      placements: since(1, array(struct({ partition: int32, count: withDefault(int32, 1), next: placement })), []),
+      placements: since(1, placements, []),
     },
     1,
   ),
@@ -188,6 +192,14 @@ export const commandTables = {
   removeNode: row(20, 'RemoveNode', { nodeId, incarnation: int64 }),
   /** From here on commands of this level may come. */
   setFeatureLevel: row(21, 'SetFeatureLevel', { level: int16 }),
+  /** A topic grows to `total` partitions; `version` is the topic's. */
+  createPartitions: row(
+    22,
+    'CreatePartitions',
+    { topicId: uuid, version: int64, total: int32, placements, nowMs: int64 },
+    0,
+    growingTopics,
+  ),
 } as const
 
 type Tables = typeof commandTables
@@ -219,9 +231,10 @@ const namesByType = new Map<number, CommandName>(
 
 /** `seen` is the proposer's `Metadata.applied` when it first asked for this: the same in every retry. */
 export function encodeCommand(command: Command, requestId: TopicId, seen = -1): Buffer {
-  const { type, table } = commandTables[command.do]
+  const { type, table, level } = commandTables[command.do]
   const version = table.versions[1]
-  return encodeRecord(envelope, { type, version, requestId, body: encodeRecord(table as Message, command), seen })
+  const body = encodeRecord(table as Message, command)
+  return encodeRecord(envelope, { type, version, requestId, body, level, seen })
 }
 
 /** Reads a command; throws a `ProtocolError` for what is none. */

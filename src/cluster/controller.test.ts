@@ -3,6 +3,7 @@ import { beforeEach, describe, it } from 'node:test'
 import type { NodeId, SegmentId } from '../base/ids.ts'
 import type { PartitionId, Segment } from '../chain/segment.ts'
 import { id, node, TestCluster } from './cluster.test-kit.ts'
+import { newestFeatureLevel } from './commands.ts'
 import { type Controller, control, createController, defaultControllerSettings, type Order } from './controller.ts'
 import { createGrantor, defaultLivenessSettings, type Grantor, grantorStep } from './liveness.ts'
 import { loadOf } from './node-load.ts'
@@ -523,6 +524,23 @@ describe('what else there is to do', () => {
         .filter(line => !line.includes('setNodeUp')),
       [],
     )
+  })
+
+  it('partitions that a topic got later are opened like its first ones, and belong to the balance', () => {
+    start(['', '', ''])
+    const topicId = cluster.createTopic(1, 3)
+    run(100)
+    cluster.apply({ do: 'setFeatureLevel', level: newestFeatureLevel })
+    cluster.apply({ do: 'createPartitions', topicId, version: 0, total: 6, placements: [], nowMs: 0 })
+    const orders = run(100)
+    assert.deepEqual(orders.map(show), ['propose openFirst 3', 'propose openFirst 4', 'propose openFirst 5'])
+    for (const order of orders) if (order.do === 'propose') cluster.apply(order.command)
+    const writers = [1, 2, 3].map(nodeId => loadOf(cluster.metadata.loads, node(nodeId)).writers)
+    assert.deepEqual(writers, [2, 2, 2])
+    assert.deepEqual(run(1000).map(show), [])
+    kill(1)
+    const recovered = round().filter(order => order.do === 'order' && order.event.type === 'recover')
+    assert.equal(recovered.length, 2)
   })
 
   it('nodes are told to be down and up as their leases are, until the metadata says so', () => {

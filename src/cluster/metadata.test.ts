@@ -7,7 +7,7 @@ import { ackQuorumOf, type Partition, type Placement, type ReplicationConfig } f
 import { encodeRecord, onDisk } from '../wire/on-disk.ts'
 import { bytes, int8, int16, message, tagged, uuid } from '../wire/schema.ts'
 import { anyCommand, anyStep, commandFor, prelude } from './arbitraries.test-kit.ts'
-import { type Command, encodeCommand } from './commands.ts'
+import { type Command, type CommandOf, encodeCommand, newestFeatureLevel } from './commands.ts'
 import { Metadata, rememberedOutcomesMax } from './metadata.ts'
 import type { Outcome } from './outcome.ts'
 import { decodeMetadata, encodeMetadata } from './snapshot.ts'
@@ -43,7 +43,8 @@ class Machine {
 
   /** Nodes 1 to `count` are there. */
   withNodes(count: number): this {
-    for (let i = 1; i <= count; i++) this.ok(register(0, 0, 1, { nodeId: node(i), diskId: disk(0xd0 + i) }))
+    for (let i = 1; i <= count; i++)
+      this.ok(register(0, 0, 1, { nodeId: node(i), diskId: disk(0xd0 + i), featureLevel: newestFeatureLevel }))
     return this
   }
 
@@ -113,6 +114,14 @@ const advance = (version: number, offset: number): Command => ({
   partition: 0,
   version,
   offset: offset as Offset,
+})
+const grow = (version: number, total: number): CommandOf<'createPartitions'> & Command => ({
+  do: 'createPartitions',
+  topicId: orders,
+  version,
+  total,
+  placements: [],
+  nowMs: 9,
 })
 const drop = (version: number, through: number): Command => ({
   do: 'dropSegments',
@@ -192,6 +201,54 @@ describe('createTopic', () => {
     assert.equal(m.metadata.outcomes.has(id(0xf00)), false)
     const again = m.metadata.apply(create(), id(0xf00), 0)
     assert.deepEqual(again, { ok: false, error: 'STALE', message: 'the request is too old' })
+  })
+})
+
+describe('createPartitions', () => {
+  const withTopic = () => {
+    const m = new Machine().withNodes(3)
+    m.ok({ do: 'setFeatureLevel', level: newestFeatureLevel })
+    m.ok(createReplicated(m))
+    return m
+  }
+
+  it('lets a topic grow; a new partition without a placement waits for its own', () => {
+    const m = withTopic()
+    m.metadata.takeTouched()
+    const before = [m.partition(0), m.partition(1)]
+    m.ok({ ...grow(0, 5), placements: [{ partition: 1, count: 3, next: m.place(2, 3, 1) }] })
+    const topic = m.metadata.topics.get(orders)
+    assert.deepEqual([topic?.partitions.length, topic?.version], [5, 1])
+    assert.deepEqual([m.partition(0), m.partition(1)], before, 'those that were there are as they were')
+    assert.deepEqual([m.chain(2), m.chain(3), m.chain(4)], [['2: [0, ) open'], ['3: [0, ) open'], []])
+    assert.deepEqual([m.metadata.nextSegmentId, m.partition(2).config, m.partition(2).version], [4, config, 1])
+    const touched = m.metadata.takeTouched()
+    assert.deepEqual(
+      touched.map(({ index }) => index),
+      [2, 3, 4],
+    )
+    m.ok({ do: 'openFirst', topicId: orders, partition: 4, version: 0, next: m.place(1, 2), nowMs: 6 })
+    assert.equal(m.metadata.loads.get(node(2))?.writers, 2)
+  })
+
+  it('is not done twice, by a retry or by another who saw the same', () => {
+    const m = withTopic()
+    const request = id(0xf00)
+    const first = m.metadata.apply(grow(0, 4), request)
+    assert.deepEqual([first, m.metadata.apply(grow(0, 4), request)], [{ ok: true, value: 0 }, first])
+    assert.equal(m.refused(grow(0, 6)), 'STALE')
+    m.ok(grow(1, 6))
+    assert.equal(m.metadata.topics.get(orders)?.partitions.length, 6)
+  })
+
+  it('is refused, whole, where it would not grow, for too many, and with a placement that is refused', () => {
+    const m = withTopic()
+    for (const total of [2, 1, 0, -1, 100_001]) assert.equal(m.refused(grow(0, total)), 'INVALID')
+    assert.equal(m.refused({ ...grow(0, 3), topicId: id(9) }), 'UNKNOWN')
+    const wrong = { ...m.place(1, 2, 3), ackQuorum: 1 }
+    assert.equal(m.refused({ ...grow(0, 4), placements: [{ partition: 3, next: wrong }] }), 'INVALID')
+    m.ok({ do: 'deleteTopic', topicId: orders })
+    assert.equal(m.refused(grow(0, 3)), 'UNKNOWN')
   })
 })
 
@@ -439,6 +496,9 @@ describe('the feature level', () => {
     assert.equal(m.applied, 1)
     assert.deepEqual(m.applyEncoded(unknown(2)), outcome)
     assert.equal(m.applied, 1)
+    // Programs that know a command of that level say the very same.
+    const known = m.applyEncoded(encodeCommand(grow(0, 3), id(0xf02)))
+    assert.deepEqual(known, outcome)
   })
 
   it('makes a program that does not know a command of a finalised level stop, with a sentence', () => {
@@ -449,13 +509,15 @@ describe('the feature level', () => {
 
   it('is raised only when every node knows it, and by programs that do', () => {
     const m = new Machine()
-    m.ok(register(0, 0, 1, { featureLevel: 2 }))
+    m.ok(register(0, 0, 1, { featureLevel: 3 }))
     m.ok(register(0, 0, 1, { nodeId: node(2), diskId: disk(0xd2) }))
     assert.equal(m.refused({ do: 'setFeatureLevel', level: 1 }), 'STALE')
     assert.equal(m.refused({ do: 'setFeatureLevel', level: 2 }), 'FEATURE')
-    m.ok(register(1, 1, 2, { nodeId: node(2), diskId: disk(0xd2), featureLevel: 2 }))
-    assert.throws(() => m.apply({ do: 'setFeatureLevel', level: 2 }), isFormat)
-    assert.equal(m.refused(register(1, 1, 2, { featureLevel: 0 })), 'FEATURE')
+    m.ok(register(1, 1, 2, { nodeId: node(2), diskId: disk(0xd2), featureLevel: 3 }))
+    m.ok({ do: 'setFeatureLevel', level: newestFeatureLevel })
+    assert.equal(m.refused({ do: 'setFeatureLevel', level: newestFeatureLevel }), 'STALE')
+    assert.throws(() => m.apply({ do: 'setFeatureLevel', level: 3 }), isFormat)
+    assert.equal(m.refused(register(1, 1, 3, { featureLevel: 1 })), 'FEATURE')
   })
 })
 

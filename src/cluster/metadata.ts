@@ -28,7 +28,14 @@ import {
   type PartitionChange,
   type RegisteredNode,
 } from './chain-changes.ts'
-import { type Command, type CommandOf, decodeCommand, firstFeatureLevel, newestFeatureLevel } from './commands.ts'
+import {
+  type Command,
+  type CommandOf,
+  commandTables,
+  decodeCommand,
+  firstFeatureLevel,
+  newestFeatureLevel,
+} from './commands.ts'
 import { countPartition, type LoadByNode } from './node-load.ts'
 import { oneCopy, rollOneCopy } from './one-copy.ts'
 import { done, type Outcome, type Refused, refused } from './outcome.ts'
@@ -38,7 +45,7 @@ import { StateChecksum } from './state-checksum.ts'
 export interface Topic {
   readonly id: TopicId
   readonly name: string
-  /** Rises with every change of its configs. */
+  /** Rises with every change of its configs and of its number of partitions. */
   readonly version: number
   readonly configs: ReadonlyMap<string, string>
   readonly replication: ReplicationConfig
@@ -100,7 +107,8 @@ export class Metadata {
   apply(command: Command, requestId: TopicId, seen = -1): Outcome {
     const before = this.outcomes.get(requestId)
     if (before !== undefined) return before
-    return this.#remember(requestId, this.#whyTooOld(seen) ?? this.#perform(command, requestId))
+    const refusal = this.#whyNotYet(commandTables[command.do].level) ?? this.#whyTooOld(seen)
+    return this.#remember(requestId, refusal ?? this.#perform(command, requestId))
   }
 
   /** Reads a command and applies it; throws an error with a sentence where going on would mean to guess. */
@@ -108,18 +116,14 @@ export class Metadata {
     const decoded = decodeCommand(encoded)
     if ('command' in decoded) return this.apply(decoded.command, decoded.requestId, decoded.seen)
     const { requestId, unknownType, version, level } = decoded
-    if (level <= this.featureLevel) {
+    const refusal = this.#whyNotYet(level)
+    if (refusal === null) {
       throw new TidelogError(
         'FORMAT',
         `the metadata has a command of type ${unknownType}, version ${version}, that this program does not know; use the newer version that wrote it`,
       )
     }
-    // Programs that know it refuse it as well, as long as the cluster has not agreed on its level.
-    const outcome = refused(
-      'FEATURE',
-      `feature level ${level} is not finalised; the cluster is at ${this.featureLevel}`,
-    )
-    return this.outcomes.get(requestId) ?? this.#remember(requestId, outcome)
+    return this.outcomes.get(requestId) ?? this.#remember(requestId, refusal)
   }
 
   topicNamed(name: string): Topic | undefined {
@@ -167,6 +171,12 @@ export class Metadata {
     this.#checksum.remembered(requestId, outcome)
   }
 
+  /** Programs that know a command refuse it like those that do not, as long as the cluster has not agreed on its level. */
+  #whyNotYet(level: number): Refused | null {
+    if (level <= this.featureLevel) return null
+    return refused('FEATURE', `feature level ${level} is not finalised; the cluster is at ${this.featureLevel}`)
+  }
+
   /** It may have been applied, and its outcome forgotten since: then nobody knows any more. */
   #whyTooOld(seen: number): Refused | null {
     const isTooOld = seen >= 0 && this.applied - seen > rememberedOutcomesMax
@@ -194,6 +204,8 @@ export class Metadata {
         return this.#removeNode(command)
       case 'createTopic':
         return this.#createTopic(command)
+      case 'createPartitions':
+        return this.#createPartitions(command)
       case 'configureTopic':
         return this.#configureTopic(command)
       case 'deleteTopic':
@@ -332,26 +344,32 @@ export class Metadata {
     const replication = isOneCopy ? replicationOf(1, configs) : given
     const refusal = whyNotReplicated(replication)
     if (refusal !== null) return refusal
-    const opened = isOneCopy ? this.#openOneCopies(command, replication) : this.#openPlaced(command, replication)
+    const opened = isOneCopy
+      ? this.#openOneCopies(command, replication)
+      : this.#openPlaced(command, { from: 0, to: command.partitions }, replication)
     if ('ok' in opened) return opened
     this.putTopic({ id: topicId, name, version: 0, configs, replication, partitions: opened, isDeleting: false })
     for (const { chain } of opened) this.nextSegmentId += chain.length
     return done()
   }
 
-  /** A partition without a placement gets its first segment later. */
-  #openPlaced(command: CommandOf<'createTopic'>, replication: ReplicationConfig): Partition[] | Refused {
-    const placements: Placement[] = []
+  /** New partitions `[from, to)` of a topic. One without a placement gets its first segment later. */
+  #openPlaced(
+    command: Pick<CommandOf<'createTopic'>, 'placements' | 'nowMs'>,
+    { from, to }: { readonly from: number; readonly to: number },
+    replication: ReplicationConfig,
+  ): Partition[] | Refused {
+    const placements = new Map<number, Placement>()
     for (const { partition, count = 1, next } of command.placements ?? []) {
-      const end = Math.min(partition + count, command.partitions)
-      for (let index = Math.max(partition, 0); index < end; index++) placements[index] = next
+      const end = Math.min(partition + count, to)
+      for (let index = Math.max(partition, from); index < end; index++) placements.set(index, next)
     }
     const partitions: Partition[] = []
     const context = this.#context(command.nowMs)
     let { nextSegmentId } = context
-    for (let index = 0; index < command.partitions; index++) {
+    for (let index = from; index < to; index++) {
       const partition = createPartition(replication)
-      const next = placements[index]
+      const next = placements.get(index)
       if (next === undefined) {
         partitions.push(partition)
         continue
@@ -376,10 +394,34 @@ export class Metadata {
     })
   }
 
-  #configureTopic(command: CommandOf<'configureTopic'>): Outcome {
-    const topic = this.topics.get(command.topicId)
+  /** At another version of the topic it changes nothing, so that one which was applied before is not applied again. */
+  #createPartitions(command: CommandOf<'createPartitions'>): Outcome {
+    const topic = this.#topicAt(command)
+    if ('ok' in topic) return topic
+    const { total } = command
+    const from = topic.partitions.length
+    if (total <= from) return refused('INVALID', `the topic has ${from} partitions`)
+    if (total > partitionsMax) return refused('INVALID', `a topic has at most ${partitionsMax} partitions`)
+    const opened = this.#openPlaced(command, { from, to: total }, topic.replication)
+    if ('ok' in opened) return opened
+    this.#setTopic({ ...topic, version: topic.version + 1, partitions: [...topic.partitions, ...opened] })
+    opened.forEach((partition, i) => {
+      this.#touch({ topicId: topic.id, index: from + i }, null, partition)
+      this.nextSegmentId += partition.chain.length
+    })
+    return done()
+  }
+
+  /** A topic at the version that was seen. */
+  #topicAt({ topicId, version }: { readonly topicId: TopicId; readonly version: number }): Topic | Refused {
+    const topic = this.topics.get(topicId)
     if (topic === undefined || topic.isDeleting) return refused('UNKNOWN', 'there is no such topic')
-    if (topic.version !== command.version) return refused('STALE', `the topic is at version ${topic.version}`)
+    return topic.version === version ? topic : refused('STALE', `the topic is at version ${topic.version}`)
+  }
+
+  #configureTopic(command: CommandOf<'configureTopic'>): Outcome {
+    const topic = this.#topicAt(command)
+    if ('ok' in topic) return topic
     const { replication } = command
     const refusal = whyNotReplicated(replication)
     if (refusal !== null) return refusal

@@ -6,7 +6,7 @@ import type { LogIndex, NodeId, SegmentId, Term, TopicId } from '../base/ids.ts'
 import type { Membership } from '../raft/membership.ts'
 import { decodeRecord, encodeRecord } from '../wire/on-disk.ts'
 import { anyStep, commandFor, prelude } from './arbitraries.test-kit.ts'
-import { type Command, encodeCommand } from './commands.ts'
+import { type Command, encodeCommand, newestFeatureLevel } from './commands.ts'
 import { Metadata } from './metadata.ts'
 import { decodeMetadata, encodeMetadata, fromFile, metadataFile, toFile } from './snapshot.ts'
 
@@ -79,7 +79,7 @@ describe('a snapshot', () => {
     assert.throws(() => decodeMetadata(newer), isFormat)
     assert.throws(() => decodeMetadata(Buffer.alloc(0)), isFormat)
     const higher = Buffer.from(saved)
-    higher.writeInt16BE(2, 2)
+    higher.writeInt16BE(newestFeatureLevel + 1, 2)
     assert.throws(() => decodeMetadata(higher), isFormat)
     assert.throws(() => decodeMetadata(saved.subarray(0, -1)), { code: 'CORRUPT' })
   })
