@@ -15,7 +15,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { classPath, java, QUICK_START } from '../java/maven.ts'
+import { classPath, QUICK_START } from '../java/maven.ts'
 
 const HOST = '127.0.0.1'
 const START_MS = 60_000
@@ -38,7 +38,7 @@ export interface ApacheKafka {
 /** Starts a node and resolves when it answers. `configs` are added to the broker's own. */
 export async function startApacheKafka(configs: Readonly<Record<string, string>> = {}): Promise<ApacheKafka> {
   const folder = import.meta.dirname
-  const classes = await classPath(join(folder, 'pom.xml'), folder)
+  const classes = await classPath(join(folder, 'pom.xml'), folder, join(folder, '..', '.cache', 'apache-kafka'))
   const home = await mkdtemp(join(tmpdir(), 'apache-kafka-'))
   const [port, controllerPort] = await freePorts()
   const dataDir = join(home, 'data')
@@ -77,7 +77,7 @@ class Node {
 
   static async start(classes: string, propertiesFile: string): Promise<Node> {
     const flags = [...QUICK_START, '-Xms128m', '-Xmx320m', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error']
-    const child = spawn(java, [...flags, '-cp', classes, 'ApacheKafka', propertiesFile], { stdio: 'pipe' })
+    const child = spawn('java', [...flags, '-cp', classes, 'ApacheKafka', propertiesFile], { stdio: 'pipe' })
     let complaint = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       complaint = (complaint + text).slice(-COMPLAINT_CHARACTERS_MAX)
