@@ -17,8 +17,15 @@ export interface Disk {
   /** Removes an empty folder; succeeds when it is not there or not empty. */
   removeDirectory(path: string): Promise<void>
   syncDirectory(path: string): Promise<void>
-  /** Free bytes for this process, for health and reports. */
-  freeBytes(): Promise<number>
+  /** Where the data directory is, and what room its file system has; for health and reports. */
+  space(): Promise<DiskSpace>
+}
+
+export interface DiskSpace {
+  readonly path: string
+  readonly totalBytes: number
+  /** For this process. */
+  readonly freeBytes: number
 }
 
 /** `read`: must exist. `write`: must exist, for reading and writing. `create`: made if missing, kept as it is if not. */

@@ -56,7 +56,7 @@ test('a full disk takes what fits, refuses the rest, and takes more when there i
   await file.write([hello], 0)
   disk.files.capacityBytes = 100
   await file.write([hello, hello], 0)
-  assert.equal(await disk.freeBytes(), 90)
+  assert.deepEqual(await disk.space(), { path: 'memory', totalBytes: 100, freeBytes: 90 })
 })
 
 test('what a dead process had under way never resolves, and may be there in part', async () => {

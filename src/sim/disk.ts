@@ -11,7 +11,7 @@
  */
 import { crc32c } from '../base/crc32c.ts'
 import { Prng } from '../base/prng.ts'
-import type { Disk, DiskFile, OpenMode } from '../io/disk.ts'
+import type { Disk, DiskFile, DiskSpace, OpenMode } from '../io/disk.ts'
 import { type FileNode, FileSystem, type PowerLossReport, systemError } from './file-system.ts'
 
 export const operationKinds = [
@@ -22,7 +22,7 @@ export const operationKinds = [
   'remove',
   'removeDirectory',
   'syncDirectory',
-  'freeBytes',
+  'space',
   'read',
   'write',
   'sync',
@@ -190,8 +190,10 @@ export class MemoryDisk implements Disk {
     })
   }
 
-  freeBytes(): Promise<number> {
-    return this.#run('freeBytes', '', 0, 0, () => ({ apply: () => this.files.freeBytes }))
+  space(): Promise<DiskSpace> {
+    return this.#run('space', '', 0, 0, () => ({
+      apply: () => ({ path: 'memory', totalBytes: this.files.capacityBytes, freeBytes: this.files.freeBytes }),
+    }))
   }
 
   /** An effect that a process's end leaves either done or not. */

@@ -85,8 +85,11 @@ describe('the machine’s disk', () => {
     assert.deepEqual(await disk.list('topics'), [])
   })
 
-  it('says how much space is free', async () => {
-    assert.ok((await disk.freeBytes()) > 0)
+  it('says where it is and how much space there is', async () => {
+    const { path, totalBytes, freeBytes } = await disk.space()
+    assert.equal(path, root)
+    assert.ok(freeBytes > 0 && freeBytes <= totalBytes)
+    await assert.rejects(nodeDisk(`${root}/nowhere`).space(), { code: 'ENOENT' })
   })
 
   it('never leaves its root, and never uses a closed descriptor', async () => {

@@ -3,7 +3,7 @@
  * call than file handles: the journal writes and syncs thousands of times a second.
  */
 import * as fs from 'node:fs'
-import { join } from 'node:path'
+import { join, resolve as resolvePath } from 'node:path'
 import { invariant } from '../../base/invariant.ts'
 import type { Disk, DiskFile, OpenMode } from '../../io/disk.ts'
 
@@ -43,9 +43,13 @@ export function nodeDisk(root: string): Disk {
     removeDirectory: path => settled(done => fs.rmdir(at(path), done), goneOrInUse),
     syncDirectory: path => syncDirectory(at(path)),
 
-    freeBytes: () =>
+    space: () =>
       new Promise((resolve, reject) => {
-        fs.statfs(root, (error, stats) => (error ? reject(error) : resolve(stats.bavail * stats.bsize)))
+        fs.statfs(root, (error, stats) => {
+          if (error) return reject(error)
+          const { bsize, blocks, bavail } = stats
+          resolve({ path: resolvePath(root), totalBytes: blocks * bsize, freeBytes: bavail * bsize })
+        })
       }),
   }
 }
