@@ -7,6 +7,7 @@
 import { isPassing, TidelogError } from '../base/errors.ts'
 import { type NodeId, type TopicId, topicIdText } from '../base/ids.ts'
 import { InvariantViolation } from '../base/invariant.ts'
+import { type CommandName, commandTables, newestFeatureLevel } from '../cluster/commands.ts'
 import { loadIdentity, type NodeIdentity, newIdentity, randomId, saveIdentity } from '../cluster/identity.ts'
 import type { Topic as TopicRecord } from '../cluster/metadata.ts'
 import { MetadataLog } from '../cluster/metadata-log.ts'
@@ -21,7 +22,8 @@ import { type LogEvent, LogStore, type LogStoreSettings } from '../log/log-store
 import { discardPartition, PartitionLog } from '../log/partition-log.ts'
 import type { KafkaErrorName } from '../wire/kafka-errors.ts'
 import { Partition } from './partition.ts'
-import type { CreateOutcome, Storage, Topic, TopicSpec } from './storage.ts'
+import type { CreateOutcome, GrowOutcome, LogDir, Quorum, QuorumMember, Storage, Topic, TopicSpec } from './storage.ts'
+import { isInternalTopic } from './topic-names.ts'
 import type { TopicSettings } from './topic-settings.ts'
 
 export interface EngineIo {
@@ -94,6 +96,8 @@ export class Engine implements Storage, AsyncDisposable {
   readonly #store: LogStore
   readonly #metadata: MetadataLog
   readonly #topics = new Map<TopicId, OpenTopic>()
+  /** Topics whose new partitions are being opened. */
+  readonly #growing = new Map<TopicId, Promise<void>>()
   #sorted: readonly Topic[] | null = null
   #tickTimer: Timer | null = null
   #ticking: Promise<void> | null = null
@@ -184,6 +188,47 @@ export class Engine implements Storage, AsyncDisposable {
     return { error: 'NONE', topic: await this.#openTopic(record, true) }
   }
 
+  async createPartitions(id: TopicId, total: number): Promise<GrowOutcome> {
+    if (this.#closing !== null) return { error: 'KAFKA_STORAGE_ERROR', message: 'the broker is stopping' }
+    await this.#finaliseLevelOf('createPartitions')
+    for (;;) {
+      const record = this.#record(id)
+      if (record === undefined) return topicIsGone
+      const count = record.partitions.length
+      if (total <= count) return { error: 'INVALID_PARTITIONS', message: `the topic has ${count} partitions` }
+      const next = oneCopy(this.nodeId, this.#metadata.metadata.nodes)
+      const outcome = await this.#metadata.propose({
+        do: 'createPartitions',
+        topicId: id,
+        version: record.version,
+        total,
+        placements: [{ partition: count, count: total - count, next }],
+        nowMs: this.#io.clock.nowMs(),
+      })
+      if (outcome.ok) break
+      // Somebody else changed the topic meanwhile.
+      if (outcome.error !== 'STALE') return { error: kafkaError(outcome), message: outcome.message }
+    }
+    await this.#openNewPartitions(id)
+    return this.#topics.has(id) ? { error: 'NONE', message: null } : topicIsGone
+  }
+
+  async configureTopic(id: TopicId, version: number, configs: ReadonlyMap<string, string>) {
+    if (this.#closing !== null) return 'KAFKA_STORAGE_ERROR'
+    const record = this.#record(id)
+    if (record === undefined) return 'UNKNOWN_TOPIC_ID'
+    const outcome = await this.#metadata.propose({
+      do: 'configureTopic',
+      topicId: id,
+      version,
+      configs: [...configs].map(([name, value]) => ({ name, value })),
+      replication: replicationOf(record.replication.replicas, configs),
+    })
+    this.#refresh(id)
+    if (outcome.ok) return 'NONE'
+    return outcome.error === 'STALE' ? 'STALE' : outcome.error === 'UNKNOWN' ? 'UNKNOWN_TOPIC_ID' : kafkaError(outcome)
+  }
+
   async deleteTopic(id: TopicId): Promise<KafkaErrorName> {
     const outcome = await this.#metadata.propose({ do: 'deleteTopic', topicId: id })
     if (!outcome.ok) return 'UNKNOWN_TOPIC_ID'
@@ -207,6 +252,32 @@ export class Engine implements Storage, AsyncDisposable {
     })
     if (!outcome.ok) throw new TidelogError('REFUSED', outcome.message)
     return { first: outcome.value, count: producerIdBlock }
+  }
+
+  async logDirs(): Promise<readonly LogDir[]> {
+    const { path, totalBytes, freeBytes } = await this.#io.disk.space()
+    return [{ path, totalBytes, usableBytes: freeBytes }]
+  }
+
+  /** A group of one: its only voter leads it and has all of its log. */
+  quorum(): Quorum {
+    const { term, leader, commit, last, membership } = this.#metadata.raft
+    const now = this.#io.clock.nowMs()
+    const members = (role: 'voter' | 'learner'): QuorumMember[] =>
+      membership
+        .filter(seat => seat.role === role)
+        .map(({ nodeId, diskId }) => {
+          const isSelf = nodeId === this.nodeId
+          const at = isSelf ? { logEndOffset: last as number, lastFetchMs: now } : { logEndOffset: -1, lastFetchMs: -1 }
+          return { nodeId, directoryId: diskId, ...at, lastCaughtUpMs: at.lastFetchMs }
+        })
+    return {
+      leaderId: leader ?? (-1 as NodeId),
+      leaderEpoch: term,
+      highWatermark: commit,
+      voters: members('voter'),
+      observers: members('learner'),
+    }
   }
 
   /** Makes durable what is in flight and closes the files. Requests must have been stopped before. */
@@ -246,6 +317,7 @@ export class Engine implements Storage, AsyncDisposable {
       confirmed,
       attempted: identity.attempted,
       incarnation,
+      featureLevel: newestFeatureLevel,
     })
     if (!outcome.ok) throw new TidelogError('REFUSED', outcome.message)
     await saveIdentity(this.#io.disk, { ...attempting, confirmed: incarnation })
@@ -261,6 +333,17 @@ export class Engine implements Storage, AsyncDisposable {
       what: 'the newest changes of topics and producer ids may be among what is lost',
     })
     await this.#metadata.propose({ do: 'allocateProducerIds', nodeId: this.nodeId, count: skippedProducerIds })
+  }
+
+  /**
+   * A node by itself raises the feature level when it first needs what came with it; until then the program before this one
+   * can still be gone back to.
+   */
+  async #finaliseLevelOf(name: CommandName): Promise<void> {
+    const { level } = commandTables[name]
+    if (this.#metadata.metadata.featureLevel >= level) return
+    const outcome = await this.#metadata.propose({ do: 'setFeatureLevel', level })
+    if (!outcome.ok && outcome.error !== 'STALE') throw new TidelogError('REFUSED', outcome.message)
   }
 
   async #recover(): Promise<void> {
@@ -289,32 +372,78 @@ export class Engine implements Storage, AsyncDisposable {
 
   /** `isNew`: just created, so that there is nothing on disk to look for. */
   async #openTopic(record: TopicRecord, isNew = false): Promise<Topic> {
-    const settings = this.#settings.topicSettings(record.configs)
-    const partitions = (await this.#openLogs(record, isNew)).map(log => this.#openPartition(log, () => settings))
-    const topic: OpenTopic = {
-      id: record.id,
-      name: record.name,
-      internal: false,
-      configs: record.configs,
-      settings,
-      partitions,
+    const current = { settings: this.#settings.topicSettings(record.configs) }
+    const partitions = await this.#openPartitions(record, 0, current, isNew)
+    this.#topics.set(record.id, openTopic(record, current, partitions))
+    // Its configs may have been changed while its partitions were opened.
+    this.#refresh(record.id)
+    return this.#topics.get(record.id) as OpenTopic
+  }
+
+  /** Opens what the metadata has of a topic and this node does not yet. Several that grow it one after the other come in turn. */
+  async #openNewPartitions(id: TopicId): Promise<void> {
+    const before = this.#growing.get(id)
+    const growing = Promise.resolve(before?.catch(() => {})).then(() => this.#openBehind(id))
+    this.#growing.set(id, growing)
+    try {
+      await growing
+    } finally {
+      if (this.#growing.get(id) === growing) this.#growing.delete(id)
     }
-    this.#topics.set(record.id, topic)
+  }
+
+  async #openBehind(id: TopicId): Promise<void> {
+    const topic = this.#topics.get(id)
+    const record = this.#record(id)
+    if (topic === undefined || record === undefined) return
+    const opened = await this.#openPartitions(record, topic.partitions.length, topic.current, true)
+    const now = this.#topics.get(id)
+    if (now === undefined || this.#closing !== null) {
+      // Deleted meanwhile. They have no files yet, and nobody has seen them.
+      for (const partition of opened) {
+        partition.close()
+        this.#store.unregister(partition.log)
+      }
+      return
+    }
+    this.#topics.set(id, { ...now, partitions: [...now.partitions, ...opened] })
+    this.#refresh(id)
+  }
+
+  /** Takes over what the metadata says of an open topic's configs; they are in effect from here on. */
+  #refresh(id: TopicId): void {
+    const topic = this.#topics.get(id)
+    const record = this.#record(id)
+    if (topic === undefined || record === undefined) return
+    const isChanged = topic.configs !== record.configs
+    if (isChanged) topic.current.settings = this.#settings.topicSettings(record.configs)
+    this.#topics.set(id, openTopic(record, topic.current, topic.partitions))
     this.#sorted = null
-    return topic
+    if (isChanged) for (const partition of topic.partitions) partition.settingsChanged()
   }
 
-  async #openLogs(record: TopicRecord, isNew: boolean): Promise<OpenLog[]> {
-    const settings = this.#settings.topicSettings(record.configs)
-    const logs: OpenLog[] = []
-    for (let from = 0; from < record.partitions.length; from += recoveryConcurrency) {
+  /** A topic that is not deleted. */
+  #record(id: TopicId): TopicRecord | undefined {
+    const record = this.#metadata.metadata.topics.get(id)
+    return record?.isDeleting === false ? record : undefined
+  }
+
+  async #openPartitions(
+    record: TopicRecord,
+    start: number,
+    current: CurrentSettings,
+    isNew: boolean,
+  ): Promise<Partition[]> {
+    const partitions: Partition[] = []
+    for (let from = start; from < record.partitions.length; from += recoveryConcurrency) {
       const some = record.partitions.slice(from, from + recoveryConcurrency)
-      logs.push(...(await Promise.all(some.map((_, i) => this.#openLog(record, from + i, settings, isNew)))))
+      const logs = await Promise.all(some.map((_, i) => this.#openLog(record, from + i, current, isNew)))
+      partitions.push(...logs.map(log => this.#openPartition(log, current)))
     }
-    return logs
+    return partitions
   }
 
-  async #openLog(record: TopicRecord, index: number, settings: TopicSettings, isNew: boolean): Promise<OpenLog> {
+  async #openLog(record: TopicRecord, index: number, current: CurrentSettings, isNew: boolean): Promise<OpenLog> {
     const partition = record.partitions[index] as TopicRecord['partitions'][number]
     const advanced: { current: () => void } = { current: () => {} }
     const log = await PartitionLog.recover(
@@ -322,8 +451,8 @@ export class Engine implements Storage, AsyncDisposable {
         store: this.#store,
         topicId: record.id,
         index,
-        indexIntervalBytes: () => settings.indexIntervalBytes,
-        isRelaxed: () => settings.flush === 'relaxed',
+        indexIntervalBytes: () => current.settings.indexIntervalBytes,
+        isRelaxed: () => current.settings.flush === 'relaxed',
         onAdvance: () => advanced.current(),
         isNew,
       },
@@ -334,13 +463,13 @@ export class Engine implements Storage, AsyncDisposable {
     return { log, advanced }
   }
 
-  #openPartition({ log, advanced }: OpenLog, settings: () => TopicSettings): Partition {
+  #openPartition({ log, advanced }: OpenLog, current: CurrentSettings): Partition {
     const partition = new Partition(log, {
       clock: this.#io.clock,
       compute: this.#io.compute,
       metadata: this.#metadata,
       nodeId: this.nodeId,
-      settings,
+      settings: () => current.settings,
       fail: error => this.#fail(error),
     })
     advanced.current = () => partition.advanced()
@@ -400,7 +529,24 @@ export class Engine implements Storage, AsyncDisposable {
 
 interface OpenTopic extends Topic {
   readonly partitions: readonly Partition[]
+  /** What its partitions go by; changed in place, so that they see it at once. */
+  readonly current: CurrentSettings
 }
+
+interface CurrentSettings {
+  settings: TopicSettings
+}
+
+function openTopic(
+  { id, name, version, configs }: TopicRecord,
+  current: CurrentSettings,
+  partitions: readonly Partition[],
+): OpenTopic {
+  const internal = isInternalTopic(name)
+  return { id, name, version, internal, configs, settings: current.settings, partitions, current }
+}
+
+const topicIsGone: GrowOutcome = { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: 'the topic is gone' }
 
 interface OpenLog {
   readonly log: PartitionLog

@@ -18,10 +18,21 @@ import type { Compute } from '../io/compute.ts'
 import type { PartitionLog } from '../log/partition-log.ts'
 import type { ProducerBatch } from '../log/producers.ts'
 import type { SegmentRead } from '../log/read.ts'
-import { retainedFrom } from '../log/retention.ts'
+import { type RetentionRules, retainedFrom } from '../log/retention.ts'
 import { type BatchHeader, stampLogAppendTime } from '../wire/record-batch.ts'
+import { endOfEpoch, epochOf } from './leader-epochs.ts'
 import { MissedBatches } from './missed-batches.ts'
-import type { Acks, AppendOutcome, Batch, FoundRecord, PartitionStore, ReadOutcome, ReadRequest } from './storage.ts'
+import type {
+  Acks,
+  ActiveProducer,
+  AppendOutcome,
+  Batch,
+  EpochEnd,
+  FoundRecord,
+  PartitionStore,
+  ReadOutcome,
+  ReadRequest,
+} from './storage.ts'
 import { findByTime, findMaxTimestamp } from './time-lookup.ts'
 import type { TopicSettings } from './topic-settings.ts'
 
@@ -103,6 +114,36 @@ export class Partition implements PartitionStore {
     return this.#log.highWatermark
   }
 
+  get logEndOffset(): Offset {
+    return this.#log.nextOffset
+  }
+
+  /** Segments below the log start are on their way out: Kafka does not count them either. */
+  get storedBytes(): number {
+    let bytes = 0
+    for (const segment of this.#log.segments) {
+      if (segment.end === null || segment.end > this.logStartOffset) bytes += segment.bytes
+    }
+    return bytes
+  }
+
+  endOfEpoch(epoch: number): EpochEnd {
+    return endOfEpoch(this.#log, epoch)
+  }
+
+  epochOf(offset: Offset): LeaderEpoch | -1 {
+    return epochOf(this.#log, offset)
+  }
+
+  producers(): readonly ActiveProducer[] {
+    return [...this.#log.producers.all()].map(({ producerId, epoch, batches, seenAtMs }) => ({
+      producerId,
+      producerEpoch: epoch,
+      lastSequence: batches.at(-1)?.lastSequence ?? -1,
+      lastTimestampMs: seenAtMs,
+    }))
+  }
+
   append(batch: Batch, acks: Acks): Promise<AppendOutcome> {
     const refusal = this.#refuses(acks)
     if (refusal !== null) return Promise.resolve(refusal)
@@ -158,7 +199,8 @@ export class Partition implements PartitionStore {
   /** What time asks for: a roll of a segment that is old enough, and retention. */
   async tick(): Promise<void> {
     if (this.#closed) return
-    const { segmentMs, retentionMs } = this.#parts.settings()
+    const { segmentMs } = this.#parts.settings()
+    const { retentionMs } = retentionRules(this.#parts.settings())
     const { active } = this.#log
     const now = this.#parts.clock.nowMs()
     const isAged = now - active.createdAtMs >= this.#segmentMs(segmentMs)
@@ -172,6 +214,11 @@ export class Partition implements PartitionStore {
     const chain = this.#record()?.chain ?? []
     const last = chain.findLast(segment => segment.state === 'deleting')
     if (last !== undefined) this.#deleteLater(last.id)
+  }
+
+  /** The topic has other settings: what waits on the old ones looks again. */
+  settingsChanged(): void {
+    this.#drain()
   }
 
   /** No request is served any more; those that wait are answered. Does not touch what is stored. */
@@ -366,7 +413,8 @@ export class Partition implements PartitionStore {
       bytes,
       maxTimestamp,
     }))
-    const start = retainedFrom(sealed, this.#log.active.bytes, this.logStartOffset, this.#parts.settings(), nowMs)
+    const rules = retentionRules(this.#parts.settings())
+    const start = retainedFrom(sealed, this.#log.active.bytes, this.logStartOffset, rules, nowMs)
     const hasDone = closed.some(segment => segment.end !== null && segment.end <= start && !segment.isDropped)
     if (start > this.logStartOffset || (hasDone && !this.#isDeleting())) await this.#advanceStart(start)
   }
@@ -457,6 +505,13 @@ export class Partition implements PartitionStore {
 
 /** Offsets of one segment, as Kafka bounds them. */
 const segmentOffsetsMax = 0x7fff_ffff
+
+const noLimits: RetentionRules = { retentionMs: -1, retentionBytes: -1 }
+
+/** Only what `cleanup.policy` names as deleted grows too old or too large. */
+function retentionRules(settings: TopicSettings): RetentionRules {
+  return settings.deletesOld ? settings : noLimits
+}
 
 function refuse(error: RefusalError, message: string): AppendOutcome {
   return { error, message }

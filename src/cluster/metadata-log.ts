@@ -11,7 +11,7 @@ import { type Command, encodeCommand } from './commands.ts'
 import { randomId } from './identity.ts'
 import { Metadata } from './metadata.ts'
 import type { Outcome } from './outcome.ts'
-import { RaftDriver } from './raft-driver.ts'
+import { RaftDriver, type RaftStatus } from './raft-driver.ts'
 import { loadRaft, RaftStore } from './raft-store.ts'
 import { decodeMetadata, encodeMetadata } from './snapshot.ts'
 
@@ -53,6 +53,10 @@ export class MetadataLog {
     const driver = new RaftDriver({ self, store, machine, restored })
     await driver.start()
     return new MetadataLog(metadata, random, driver)
+  }
+
+  get raft(): RaftStatus {
+    return this.#driver.status
   }
 
   /** Resolves when the command is durable and applied; a refusal is an outcome, not an error. */

@@ -7,11 +7,12 @@
  * with more members: what is applied is durable, in order, each index once.
  */
 import { TidelogError } from '../base/errors.ts'
-import type { LogIndex, Term } from '../base/ids.ts'
+import type { LogIndex, NodeId, Term } from '../base/ids.ts'
 import { invariant, unreachable } from '../base/invariant.ts'
-import { appliedOf, createRaft, type Raft, step } from '../raft/core.ts'
+import { appliedOf, commitOf, createRaft, leaderOf, membershipOf, type Raft, step, termOf } from '../raft/core.ts'
 import type { Effect, RaftEvent, RaftOptions, RaftSettings, Token, Write } from '../raft/events.ts'
-import type { Member } from '../raft/membership.ts'
+import { lastIndex } from '../raft/log.ts'
+import type { Member, Membership } from '../raft/membership.ts'
 import { entryTypes, type RaftEntry } from '../raft/storage.ts'
 import type { Outcome } from './outcome.ts'
 import type { RaftStore } from './raft-store.ts'
@@ -22,6 +23,17 @@ export interface StateMachine {
   readonly checksum: () => number
   /** The whole state. */
   readonly save: () => Buffer
+}
+
+/** How far the group is, as this member knows it; for people. */
+export interface RaftStatus {
+  readonly term: Term
+  /** Null while nobody leads. */
+  readonly leader: NodeId | null
+  readonly commit: LogIndex
+  /** Of this member's own log. */
+  readonly last: LogIndex
+  readonly membership: Membership
 }
 
 interface Proposal {
@@ -79,6 +91,17 @@ export class RaftDriver {
     const initialMembership = [{ ...self, role: 'voter' as const }]
     const { electionTicks } = settings
     this.#raft = createRaft({ self, settings, electionTicks, restored, initialMembership })
+  }
+
+  get status(): RaftStatus {
+    const raft = this.#raft
+    return {
+      term: termOf(raft),
+      leader: leaderOf(raft)?.nodeId ?? null,
+      commit: commitOf(raft),
+      last: lastIndex(raft.log),
+      membership: membershipOf(raft),
+    }
   }
 
   /** Wins the election; resolves when all that was there before is applied. */

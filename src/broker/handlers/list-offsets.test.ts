@@ -37,9 +37,9 @@ for (const version of versionsOf(api.request)) {
   test(`ListOffsets ${version}: latest is the high watermark, earliest the log start`, async () => {
     const broker = await filled()
     assert.deepEqual(await list(broker, version, listOffsetsTimes.latest), ['NONE', 5, -1, epoch])
-    assert.deepEqual(await list(broker, version, listOffsetsTimes.earliest), ['NONE', 0, -1, -1])
+    assert.deepEqual(await list(broker, version, listOffsetsTimes.earliest), ['NONE', 0, -1, epoch])
     broker.storage.topicByName('t')!.partitions[0]!.logStartOffset = offset(2)
-    assert.deepEqual(await list(broker, version, listOffsetsTimes.earliest), ['NONE', 2, -1, -1])
+    assert.deepEqual(await list(broker, version, listOffsetsTimes.earliest), ['NONE', 2, -1, epoch])
   })
 
   test(`pitfall 2: ListOffsets ${version} by time finds the first record at or after it, else -1`, async () => {
@@ -55,7 +55,7 @@ for (const version of versionsOf(api.request)) {
     const broker = await filled()
     const answers: [time: number, since: number, answer: unknown[]][] = [
       [listOffsetsTimes.maxTimestamp, 7, ['NONE', 2, start + 40, 3]],
-      [listOffsetsTimes.earliestLocal, 8, ['NONE', 0, -1, -1]],
+      [listOffsetsTimes.earliestLocal, 8, ['NONE', 0, -1, 3]],
       [listOffsetsTimes.latestTiered, 9, ['NONE', -1, -1, -1]],
       [listOffsetsTimes.earliestPendingUpload, 11, ['NONE', -1, -1, -1]],
       [-7, 99, []],
@@ -90,10 +90,22 @@ test('what is not durable yet is not listed', async () => {
 test('an empty partition has offset 0 at both ends and no record at any time', async () => {
   const broker = testBroker()
   broker.storage.add('t')
-  assert.deepEqual(await list(broker, 7, listOffsetsTimes.earliest), ['NONE', 0, -1, -1])
+  assert.deepEqual(await list(broker, 7, listOffsetsTimes.earliest), ['NONE', 0, -1, 0])
   assert.deepEqual(await list(broker, 7, listOffsetsTimes.latest), ['NONE', 0, -1, 0])
   assert.deepEqual(await list(broker, 7, 0), ['NONE', -1, -1, -1])
   assert.deepEqual(await list(broker, 7, listOffsetsTimes.maxTimestamp), ['NONE', -1, -1, -1])
+})
+
+test('the oldest record is listed with the leader epoch that wrote it', async () => {
+  const broker = await filled()
+  const partition = broker.storage.topicByName('t')!.partitions[0]!
+  partition.epochs = [
+    { epoch: 1, start: 0 },
+    { epoch: 2, start: 2 },
+  ]
+  assert.deepEqual(await list(broker, 7, listOffsetsTimes.earliest), ['NONE', 0, -1, 1])
+  partition.logStartOffset = offset(3)
+  assert.deepEqual(await list(broker, 7, listOffsetsTimes.earliest), ['NONE', 3, -1, 2])
 })
 
 test("a client's leader epoch must be ours", async () => {

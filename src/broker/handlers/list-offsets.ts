@@ -77,8 +77,7 @@ async function list(partition: PartitionStore, { timestamp }: AskedPartition, ve
       return at(partition.highWatermark, partition.leaderEpoch)
     case listOffsetsTimes.earliest:
     case listOffsetsTimes.earliestLocal:
-      // The epoch of the oldest record is not known here; -1 says so, and clients then do not check it.
-      return at(partition.logStartOffset, -1)
+      return at(partition.logStartOffset, partition.epochOf(partition.logStartOffset))
     case listOffsetsTimes.latestTiered:
     case listOffsetsTimes.earliestPendingUpload:
       return nothing
