@@ -17,6 +17,7 @@ test('who may do nothing is told so by every API with a rule', async () => {
   const partitionData = [{ index: 0, records: batchOf(['x']) }]
   const topics = [{ name: 'secret', numPartitions: 1, replicationFactor: 1, assignments: [], configs: [] }]
   const member = { groupId: 'g', memberId: '' }
+  const secretConfigs = { resourceType: 2, resourceName: 'secret', configs: [] }
   const answers: Partial<Record<ApiName, () => Promise<string | null>>> = {
     produce: async () => {
       const request = { acks: 1, timeoutMs: 1, topicData: [{ name: 'secret', partitionData }] }
@@ -58,6 +59,16 @@ test('who may do nothing is told so by every API with a rule', async () => {
     listGroups: async () => 'CLUSTER_AUTHORIZATION_FAILED',
     deleteGroups: async () => errorIn((await ask(apis.deleteGroups, 2, { groupsNames: ['g'] })).results[0]),
     offsetDelete: async () => errorIn(await ask(apis.offsetDelete, 0, { groupId: 'g', topics: [] })),
+    describeConfigs: async () => {
+      const resources = [{ resourceType: 2, resourceName: 'secret', configurationKeys: null }]
+      return errorIn((await ask(apis.describeConfigs, 4, { resources })).results[0])
+    },
+    alterConfigs: async () =>
+      errorIn((await ask(apis.alterConfigs, 2, { resources: [secretConfigs], validateOnly: false })).responses[0]),
+    incrementalAlterConfigs: async () => {
+      const request = { resources: [secretConfigs], validateOnly: false }
+      return errorIn((await ask(apis.incrementalAlterConfigs, 1, request)).responses[0])
+    },
   }
   for (const { api } of handlers) {
     const name = nameOf(api.key)

@@ -17,12 +17,15 @@ import { isFatal } from './faults.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FetchWaits } from './fetch-waits.ts'
 import type { Answer, Handler } from './handler.ts'
+import { alterConfigs } from './handlers/alter-configs.ts'
 import { apiVersions, unknownApiVersionsVersion } from './handlers/api-versions.ts'
 import { createTopics } from './handlers/create-topics.ts'
 import { deleteTopics } from './handlers/delete-topics.ts'
 import { describeCluster } from './handlers/describe-cluster.ts'
+import { describeConfigs } from './handlers/describe-configs.ts'
 import { fetch } from './handlers/fetch.ts'
 import { findCoordinator } from './handlers/find-coordinator.ts'
+import { incrementalAlterConfigs } from './handlers/incremental-alter-configs.ts'
 import { initProducerId } from './handlers/init-producer-id.ts'
 import { listOffsets } from './handlers/list-offsets.ts'
 import { metadata } from './handlers/metadata.ts'
@@ -42,6 +45,9 @@ export const handlers: readonly Handler[] = [
   deleteTopics,
   initProducerId,
   describeCluster,
+  describeConfigs,
+  alterConfigs,
+  incrementalAlterConfigs,
 ]
 
 const served = handlers.map(({ api }) => api).sort((a, b) => a.key - b.key)

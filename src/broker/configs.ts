@@ -57,6 +57,8 @@ export interface BrokerConfigs {
   readonly settings: BrokerSettings
   /** What a topic without overrides has, by topic config name. */
   readonly topicDefaults: ReadonlyMap<TopicConfigName, TopicDefault>
+  /** What the running node knows of its own configs, by name: where it listens, where its data lies. */
+  readonly facts: () => ReadonlyMap<string, string>
 }
 
 export interface TopicDefault {
@@ -164,6 +166,11 @@ export function topicDefinition(name: string): TopicConfigDefinition | undefined
   return topicDefinitions.get(name)
 }
 
+/** What topics without an override have; undefined for a config that topics do not have. */
+export function defaultOf(broker: BrokerConfigs, name: string): string | undefined {
+  return broker.topicDefaults.get(name as TopicConfigName)?.value
+}
+
 /** Every config that `--set` takes, those that give topics their defaults among them, in order of name. */
 export function brokerDefinitionList(): readonly ConfigDefinition[] {
   return [...brokerDefinitions.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
@@ -209,6 +216,7 @@ function resolveBroker(given: ReadonlyMap<string, string>): BrokerConfigs {
   return {
     given,
     topicDefaults,
+    facts: () => new Map(),
     settings: {
       autoCreateTopics: flag('auto.create.topics.enable'),
       partitionsDefault: number('num.partitions'),

@@ -37,9 +37,6 @@ export interface DescribedSynonym {
   readonly source: ConfigSource
 }
 
-/** What the running node knows of its own configs, by name: the ports it listens on, its number. */
-export type BrokerFacts = ReadonlyMap<string, string>
-
 /** Every config of a topic, in order of name. */
 export function describeTopicConfigs(broker: BrokerConfigs, overrides: ReadonlyMap<string, string>): DescribedConfig[] {
   return topicConfigTable.map((row): DescribedConfig => {
@@ -58,8 +55,8 @@ export function describeTopicConfigs(broker: BrokerConfigs, overrides: ReadonlyM
   })
 }
 
-/** Every config of a broker, in order of name. */
-export function describeBrokerConfigs(broker: BrokerConfigs, facts: BrokerFacts): DescribedConfig[] {
+/** Every config of a broker, in order of name. Facts are what the running node knows of its own. */
+export function describeBrokerConfigs(broker: BrokerConfigs, facts: ReadonlyMap<string, string>): DescribedConfig[] {
   const given = new Map([...broker.given, ...facts])
   return brokerDefinitionList().map((row): DescribedConfig => {
     const own = given.get(row.name)
