@@ -1,0 +1,224 @@
+/**
+ * The groups of one partition of `__consumer_offsets`: drives their cores (`group-events.ts`), performs what they want done,
+ * and keeps their timers.
+ *
+ *     load → ask … ask → close
+ *
+ * A group is kept while it exists; a question about one that does not goes to a new one, which is forgotten again when it
+ * still does not exist.
+ */
+import type { TopicId } from '../../base/ids.ts'
+import { invariant, unreachable } from '../../base/invariant.ts'
+import type { Clock, Timer } from '../../io/clock.ts'
+import type { KafkaErrorName } from '../../wire/kafka-errors.ts'
+import { nextDeadlineMs, stepGroup } from './group.ts'
+import { applyRecord, eachOffset, recordsOf } from './group-durable.ts'
+import type { GroupAnswer, GroupEffect, GroupEvent, Moment } from './group-events.ts'
+import { nextExpiryMs } from './group-expiry.ts'
+import type { GroupRecord } from './group-record.ts'
+import { exists, type Group, type GroupSettings, newGroup } from './group-state.ts'
+import type { LiveRecords, OffsetsLog } from './offsets-log.ts'
+
+export interface PartParts {
+  readonly clock: Clock
+  readonly settings: GroupSettings
+  /** Makes the log, given what it asks of the groups. */
+  readonly log: (live: () => Iterable<LiveRecords>) => OffsetsLog
+  /** Whether a topic is still there; `topicId` as it was when the offset was committed. */
+  readonly isTopicGone: (topic: string, topicId: TopicId) => boolean
+  readonly answer: (request: number, answer: GroupAnswer) => void
+  readonly fail: (error: unknown) => void
+}
+
+/** An event without its time, which the part adds. */
+export type Happening = GroupEvent extends infer E ? (E extends GroupEvent ? Omit<E, 'at'> : never) : never
+
+interface Kept {
+  readonly group: Group
+  timer: Timer | null
+  timerMs: number
+}
+
+export class Part {
+  readonly #parts: PartParts
+  readonly #log: OffsetsLog
+  readonly #kept = new Map<string, Kept>()
+  /** Groups of which nothing is durable. */
+  readonly #fleeting = new Set<string>()
+  #isLoaded = false
+  #closed = false
+
+  constructor(parts: PartParts) {
+    this.#parts = parts
+    this.#log = parts.log(() => this.#live())
+  }
+
+  get isLoaded(): boolean {
+    return this.#isLoaded
+  }
+
+  /** How many groups there are of which nothing is durable. */
+  get fleeting(): number {
+    return this.#fleeting.size
+  }
+
+  /** Rebuilds the groups from the log. */
+  async load(): Promise<void> {
+    await this.#log.replay(record => this.#apply(record))
+    if (this.#closed) return
+    this.#isLoaded = true
+    for (const { group } of [...this.#kept.values()]) {
+      this.#step(group, { do: 'loaded' })
+      for (const { topic, topicId } of topicsOf(group)) {
+        // Its deletion was cut off before its offsets were gone.
+        if (this.#parts.isTopicGone(topic, topicId)) this.#step(group, { do: 'topicDeleted', topic })
+      }
+    }
+  }
+
+  has(groupId: string): boolean {
+    return this.#kept.has(groupId)
+  }
+
+  /** The group as it is, for questions that change nothing. */
+  look(groupId: string): Group {
+    return this.#kept.get(groupId)?.group ?? this.#newGroup(groupId)
+  }
+
+  *groups(): Generator<Group> {
+    for (const { group } of this.#kept.values()) yield group
+  }
+
+  /** Tells a group of something. Its answers come by `answer`, now or later. */
+  tell(groupId: string, happening: Happening): void {
+    invariant(this.#isLoaded, 'a part is asked when it is loaded')
+    this.#step(this.look(groupId), happening)
+  }
+
+  topicDeleted(topic: string, _topicId: TopicId): void {
+    for (const { group } of [...this.#kept.values()]) this.#step(group, { do: 'topicDeleted', topic })
+  }
+
+  /** Offsets that were kept long enough go, and empty groups with them. */
+  expire(): void {
+    const nowMs = this.#parts.clock.nowMs()
+    for (const { group } of [...this.#kept.values()]) {
+      const dueMs = nextExpiryMs(group)
+      if (dueMs !== null && dueMs <= nowMs) this.#step(group, { do: 'expire' })
+    }
+  }
+
+  /** Answers all that waits with `error`; what is being written is waited for, as far as the log answers. */
+  async close(error: KafkaErrorName): Promise<void> {
+    this.#closed = true
+    for (const { group, timer } of [...this.#kept.values()]) {
+      timer?.cancel()
+      this.#perform(group, stepGroup(group, { at: this.#now(), do: 'close', error }))
+    }
+    await this.#log.close()
+  }
+
+  #apply(record: GroupRecord): void {
+    const kept = this.#keep(this.look(record.groupId))
+    applyRecord(kept.group, record)
+    this.#keepOrForget(kept.group)
+  }
+
+  #step(group: Group, happening: Happening): void {
+    this.#perform(group, stepGroup(group, { at: this.#now(), ...happening } as GroupEvent))
+    this.#keepOrForget(group)
+    const kept = this.#kept.get(group.groupId)
+    if (kept !== undefined) this.#arm(kept)
+  }
+
+  #perform(group: Group, effects: readonly GroupEffect[]): void {
+    for (const effect of effects) {
+      switch (effect.do) {
+        case 'answer':
+          this.#parts.answer(effect.request, effect.answer)
+          break
+        case 'write': {
+          const { write, records } = effect
+          this.#log.write(records, error => this.#step(group, { do: 'written', write, error }))
+          break
+        }
+        default:
+          unreachable(effect)
+      }
+    }
+  }
+
+  #keepOrForget(group: Group): void {
+    if (exists(group) && !this.#closed) {
+      this.#keep(group)
+      const isFleeting = group.stored === null && group.offsets.size === 0
+      if (isFleeting) this.#fleeting.add(group.groupId)
+      else this.#fleeting.delete(group.groupId)
+      return
+    }
+    const kept = this.#kept.get(group.groupId)
+    if (kept?.group !== group) return
+    kept.timer?.cancel()
+    this.#kept.delete(group.groupId)
+    this.#fleeting.delete(group.groupId)
+  }
+
+  #keep(group: Group): Kept {
+    const kept = this.#kept.get(group.groupId) ?? { group, timer: null, timerMs: 0 }
+    invariant(kept.group === group, 'there is one group of a name')
+    this.#kept.set(group.groupId, kept)
+    return kept
+  }
+
+  /** A timer that is early does no harm; so what only puts the deadline off, as heartbeats do, costs nothing. */
+  #arm(kept: Kept): void {
+    if (this.#closed || !this.#isLoaded) return
+    const nextMs = nextDeadlineMs(kept.group)
+    if (kept.timer !== null && nextMs !== null && kept.timerMs <= nextMs) return
+    kept.timer?.cancel()
+    kept.timer = null
+    if (nextMs === null) return
+    kept.timerMs = nextMs
+    const delayMs = Math.max(nextMs - this.#parts.clock.monotonicMs(), 0)
+    kept.timer = this.#parts.clock.setTimer(delayMs, () => this.#due(kept))
+  }
+
+  #due(kept: Kept): void {
+    kept.timer = null
+    try {
+      const nextMs = nextDeadlineMs(kept.group)
+      if (nextMs !== null && nextMs <= this.#parts.clock.monotonicMs()) this.#step(kept.group, { do: 'time' })
+      else this.#arm(kept)
+    } catch (error) {
+      this.#parts.fail(error)
+    }
+  }
+
+  /** Those that there are now; what comes later is written behind. */
+  *#live(): Generator<LiveRecords> {
+    for (const groupId of [...this.#kept.keys()]) {
+      yield () => {
+        const kept = this.#kept.get(groupId)
+        return kept === undefined ? [] : recordsOf(kept.group)
+      }
+    }
+  }
+
+  #newGroup(groupId: string): Group {
+    return newGroup(groupId, this.#parts.settings, this.#parts.clock.nowMs())
+  }
+
+  #now(): Moment {
+    return { monotonicMs: this.#parts.clock.monotonicMs(), nowMs: this.#parts.clock.nowMs() }
+  }
+}
+
+/** The topics that a group has offsets of, each once per id under which they were committed. */
+function topicsOf(group: Group): { readonly topic: string; readonly topicId: TopicId }[] {
+  const topics = new Map<string, { readonly topic: string; readonly topicId: TopicId }>()
+  for (const { topic, value } of eachOffset(group.offsets)) {
+    const { topicId } = value
+    topics.set(`${topicId}/${topic}`, { topic, topicId })
+  }
+  return [...topics.values()]
+}
