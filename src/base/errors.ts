@@ -24,6 +24,8 @@ const table = {
   CLOSED: exitCodes.runtime,
   /** A bound was reached and its wait is over; the operation may be repeated. */
   OVERLOADED: exitCodes.runtime,
+  /** Compressed data unfolds to more than its reader takes. */
+  TOO_LARGE: exitCodes.runtime,
   /** A metadata command was refused by the state machine. */
   REFUSED: exitCodes.runtime,
 } as const

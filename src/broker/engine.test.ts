@@ -10,7 +10,8 @@ import { brokerConfigs, topicSettings } from './configs.ts'
 import { Engine, type EngineSettings, nodeLogSettings } from './engine.ts'
 import type { AppendOutcome, PartitionStore } from './storage.ts'
 
-const compute: Compute = { decompress: () => Promise.reject(new Error('nothing is compressed here')) }
+const refuse = () => Promise.reject(new Error('nothing is compressed here'))
+const compute: Compute = { decompress: refuse, compress: refuse }
 
 function settings(overrides: Record<string, string> = {}): EngineSettings {
   const configs = brokerConfigs(overrides)

@@ -9,8 +9,9 @@ import snappy from 'snappy'
 import { TidelogError } from '../base/errors.ts'
 import { unreachable } from '../base/invariant.ts'
 import type { Codec } from '../io/compute.ts'
+import { xerialHeader } from './compress.ts'
 
-/** Throws `CORRUPT` for malformed input and `OVERLOADED` where more than `bytesMax` would come out. */
+/** Throws `CORRUPT` for malformed input and `TOO_LARGE` where more than `bytesMax` would come out. */
 export function decompress(codec: Codec, bytes: Buffer, bytesMax: number): Buffer {
   switch (codec) {
     case 'none':
@@ -57,18 +58,17 @@ function inflate(codec: Codec, bytesMax: number, run: () => Buffer): Buffer {
 
 // Snappy. Java clients write the framing of xerial's library, librdkafka and others a bare block.
 
-const xerialMagic = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
-/** Magic, version, oldest compatible version. */
-const xerialHeaderBytes = 16
+/** The versions behind it may be others than ours. */
+const xerialMagic = xerialHeader.subarray(0, 8)
 
 function hasXerialHeader(bytes: Buffer): boolean {
-  return bytes.length >= xerialHeaderBytes && bytes.subarray(0, xerialMagic.length).equals(xerialMagic)
+  return bytes.length >= xerialHeader.length && bytes.subarray(0, xerialMagic.length).equals(xerialMagic)
 }
 
 function unsnapXerial(bytes: Buffer, bytesMax: number): Buffer {
   const blocks: Buffer[] = []
   let outputBytes = 0
-  let at = xerialHeaderBytes
+  let at = xerialHeader.length
   while (at < bytes.length) {
     if (bytes.length - at < 4) throw corrupt('snappy', 'a block length is cut short')
     const length = bytes.readInt32BE(at)
@@ -177,5 +177,5 @@ function corrupt(codec: Codec, cause: unknown): TidelogError {
 }
 
 function tooLarge(codec: Codec, bytesMax: number): TidelogError {
-  return new TidelogError('OVERLOADED', `records: their ${codec} data decompresses to more than ${bytesMax} bytes`)
+  return new TidelogError('TOO_LARGE', `records: their ${codec} data decompresses to more than ${bytesMax} bytes`)
 }

@@ -1,5 +1,5 @@
 /** The node under test: the storage engine with the sizes of a run. The one place where the simulator knows how it is opened. */
-import { gunzipSync, zstdDecompressSync } from 'node:zlib'
+import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { TidelogError } from '../base/errors.ts'
 import { flattenRope } from '../base/rope.ts'
 import { brokerConfigs, topicSettings } from '../broker/configs.ts'
@@ -58,6 +58,13 @@ const inlineCompute: Compute = {
     if (codec === 'none') return input
     if (codec === 'gzip') return gunzipSync(input, { maxOutputLength: bytesMax })
     if (codec === 'zstd') return zstdDecompressSync(input, { maxOutputLength: bytesMax })
+    throw new TidelogError('CORRUPT', `the simulator makes no ${codec}`)
+  },
+
+  async compress(codec, level, bytes) {
+    const input = flattenRope(bytes)
+    if (codec === 'gzip') return gzipSync(input, { level: level ?? -1 })
+    if (codec === 'zstd') return zstdCompressSync(input)
     throw new TidelogError('CORRUPT', `the simulator makes no ${codec}`)
   },
 }

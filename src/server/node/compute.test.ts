@@ -3,6 +3,7 @@ import { after, describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { ropeOf } from '../../base/rope.ts'
 import type { Clock, Timer } from '../../io/clock.ts'
+import { codecs } from '../../io/compute.ts'
 import { nodeClock } from './clock.ts'
 import { NodeCompute } from './compute.ts'
 
@@ -25,8 +26,15 @@ describe('compute', () => {
   it('rejects malformed input and bombs, and goes on', async () => {
     await assert.rejects(compute.decompress('gzip', ropeOf(Buffer.from('no gzip')), 100), { code: 'CORRUPT' })
     const bomb = ropeOf(gzipSync(Buffer.alloc(1_000_000)))
-    await assert.rejects(compute.decompress('gzip', bomb, 1000), { code: 'OVERLOADED' })
+    await assert.rejects(compute.decompress('gzip', bomb, 1000), { code: 'TOO_LARGE' })
     assert.equal((await compute.decompress('none', ropeOf(Buffer.from('plain')), 100)).toString(), 'plain')
+  })
+
+  it('compresses a rope in another thread, for the next job to decompress', async () => {
+    for (const codec of codecs) {
+      const packed = await compute.compress(codec, null, ropeOf(Buffer.from('ebb '), Buffer.from('and flow')))
+      assert.equal((await compute.decompress(codec, ropeOf(packed), 100)).toString(), 'ebb and flow', codec)
+    }
   })
 
   it('answers many jobs each with its own result', async () => {

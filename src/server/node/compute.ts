@@ -8,7 +8,7 @@ import { InvariantViolation } from '../../base/invariant.ts'
 import type { Rope } from '../../base/rope.ts'
 import type { Clock, Timer } from '../../io/clock.ts'
 import type { Codec, Compute } from '../../io/compute.ts'
-import type { Answer, Job } from './compute-worker.ts'
+import type { Answer, Job, Work } from './compute-worker.ts'
 
 const idleMsMax = 30_000
 
@@ -30,6 +30,21 @@ export class NodeCompute implements Compute {
   }
 
   decompress(codec: Codec, bytes: Rope, bytesMax: number): Promise<Buffer> {
+    return this.#do({ do: 'decompress', codec, bytesMax }, bytes)
+  }
+
+  compress(codec: Codec, level: number | null, bytes: Rope): Promise<Buffer> {
+    return this.#do({ do: 'compress', codec, level }, bytes)
+  }
+
+  /** Ends the thread; jobs that wait are rejected with `CLOSED`. */
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#rejectAll(new TidelogError('CLOSED', 'compute: the node is closing'))
+    await this.#stop()
+  }
+
+  #do(work: Work, bytes: Rope): Promise<Buffer> {
     if (this.#closed) return Promise.reject(new TidelogError('CLOSED', 'compute: the node is closing'))
     return new Promise((resolve, reject) => {
       const id = this.#nextId++
@@ -40,17 +55,10 @@ export class NodeCompute implements Compute {
         joined.set(chunk, at)
         at += chunk.length
       }
-      const job: Job = { id, codec, bytes: joined, bytesMax }
+      const job: Job = { id, work, bytes: joined }
       this.#waiting.set(id, { resolve, reject })
       this.#running().postMessage(job, [joined.buffer])
     })
-  }
-
-  /** Ends the thread; jobs that wait are rejected with `CLOSED`. */
-  async close(): Promise<void> {
-    this.#closed = true
-    this.#rejectAll(new TidelogError('CLOSED', 'compute: the node is closing'))
-    await this.#stop()
   }
 
   #running(): Worker {
