@@ -9,6 +9,14 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { crc32c } from '../src/base/crc32c.ts'
 import { ropeOf } from '../src/base/rope.ts'
+import {
+  groupMetadataKey,
+  groupMetadataValue,
+  keyKinds,
+  offsetCommitKey,
+  offsetCommitValue,
+  writtenVersions,
+} from '../src/broker/groups/offsets-format.ts'
 import { commandTables } from '../src/cluster/commands.ts'
 import { metadataFile, metadataState } from '../src/cluster/snapshot.ts'
 import { checkpointEntry } from '../src/log/checkpoint.ts'
@@ -193,5 +201,30 @@ describe('the tables of records in docs/formats', () => {
       return { type, name, version: table.versions[1], fields: table.body.fields.map(field => field.name) }
     })
     assert.deepEqual(rows, expected)
+  })
+})
+
+describe('docs/formats/consumer-offsets.md', () => {
+  const fieldsOf = (message: Message) => message.body.fields.map(({ name, type }) => [type.kind, name])
+  const fieldsUnder = (heading: string) => tableUnder(`consumer-offsets#${heading}`).map(row => row.slice(0, 2))
+
+  it('has the fields of keys and values', () => {
+    assert.deepEqual(fieldsUnder('Key of an offset'), fieldsOf(offsetCommitKey))
+    assert.deepEqual(fieldsUnder('Value of an offset'), fieldsOf(offsetCommitValue))
+    assert.deepEqual(fieldsUnder('Key of a group'), fieldsOf(groupMetadataKey))
+    assert.deepEqual(fieldsUnder('Value of a group'), fieldsOf(groupMetadataValue))
+  })
+
+  it('has the kinds of records, and the versions that are written', () => {
+    const rows = tableUnder('consumer-offsets#Kinds').map(([kind, , , written]) => [
+      Number(kind),
+      ...Array.from((written ?? '').matchAll(/version (\d)|; (\d) for/g), found => Number(found[1] ?? found[2])),
+    ])
+    const { offset, offsetWithExpiry, group } = writtenVersions
+    assert.deepEqual(rows, [
+      [keyKinds.legacyOffset],
+      [keyKinds.offset, offset, offsetWithExpiry],
+      [keyKinds.group, group],
+    ])
   })
 })
