@@ -139,6 +139,8 @@ export interface Group {
   joinTimer: JoinTimer | null
   /** When `unsynced` members are taken for gone. */
   syncEndMs: number | null
+  /** The leader's assignment for this generation is being written: another one would not count. */
+  assigning: boolean
   /** A member came since the initial rebalance was last put off. */
   newMemberCame: boolean
   /** No session ends before this: a lower bound, so that a heartbeat costs nothing. Infinity: there is none. */
@@ -173,6 +175,7 @@ export function newGroup(groupId: string, settings: GroupSettings, nowMs: number
     subscribed: null,
     joinTimer: null,
     syncEndMs: null,
+    assigning: false,
     newMemberCame: false,
     sessionsCheckMs: Number.POSITIVE_INFINITY,
     closed: null,
