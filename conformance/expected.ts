@@ -1,0 +1,20 @@
+/**
+ * Differences that are known and explained. A scenario that fails in just this way is shown with the reason, and does not fail
+ * the run; the same client failing in another way does.
+ */
+
+export interface Expected {
+  /** As in the table. */
+  readonly client: string
+  /** Of these versions only. */
+  readonly version?: string
+  readonly scenario: string
+  /** Where it shows; everywhere unless given. */
+  readonly against?: 'tidelog' | 'apache-kafka'
+  /** What the difference says. */
+  readonly matches: RegExp
+  /** A sentence for the table. */
+  readonly why: string
+}
+
+export const expected: readonly Expected[] = []

@@ -1,0 +1,241 @@
+/**
+ * A run: every client through every scenario against one broker.
+ *
+ *     clients say who they are, and write each codec → scenarios of each client → mixed groups → checks of the languages
+ */
+import { within } from '../../test/support/waiting.ts'
+import { type Expected, expected } from '../expected.ts'
+import { scenarios } from '../scenarios/all.ts'
+import { writeCodecs } from '../scenarios/codecs.ts'
+import { mixedClients, mixedGroup } from '../scenarios/mixed-groups.ts'
+import { Agent, Unsupported } from './agent.ts'
+import { type Broker, bootstrapOf } from './broker.ts'
+import type { AgentProgram, Check, Folders, Language } from './language.ts'
+import { type Client, type Run, type Scenario, Stage, unique } from './stage.ts'
+import type { Extra, Outcome, Results, Row } from './table.ts'
+
+export interface Prepared {
+  readonly language: Language
+  readonly folders: Folders
+  /** Runs even where the time is short. */
+  readonly isRequired: boolean
+}
+
+export interface RunOptions {
+  readonly broker: Broker
+  readonly languages: readonly Prepared[]
+  /** The client that helps: kafkajs, which is installed with the project. */
+  readonly helper: Prepared
+  /** Only scenarios whose name contains one of these; all when empty. */
+  readonly only: readonly string[]
+  /** performance.now() at which the run should be over. */
+  readonly untilMs: number
+  readonly rebalances: number
+  readonly say: (line: string) => void
+}
+
+const mixedLimitMs = 10 * 60_000
+
+export async function runAll(options: RunOptions): Promise<Results> {
+  const { broker, languages, say } = options
+  const leftOut: { language: string; why: string }[] = []
+  const rows: Row[] = []
+  const extras: Extra[] = []
+  const wanted = scenarios.filter(({ name }) => isWanted(options, name))
+
+  const found = await meetAll(options, rows)
+  const run = await writeAll({ broker, clients: found, helper: await helperOf(options) }, wanted)
+  const startMs = performance.now()
+  for (const { language, isRequired } of languages) {
+    const clients = run.clients.filter(client => client.language === language.name)
+    const perClientMs = (performance.now() - startMs) / Math.max(1, rows.length)
+    if (!isRequired && performance.now() + perClientMs * clients.length > options.untilMs) {
+      leftOut.push({ language: language.name, why: 'no time left for it' })
+      continue
+    }
+    for (const client of clients) rows.push(await playAll(run, client, wanted, say))
+  }
+  extras.push(...(await mixed(run, options)))
+  for (const prepared of languages) {
+    if (!leftOut.some(({ language }) => language === prepared.language.name)) {
+      extras.push(...(await checkAll(prepared, options)))
+    }
+  }
+  return { broker: broker.title, columns: wanted, rows, extras, leftOut }
+}
+
+const isWanted = ({ only }: RunOptions, name: string) => only.length === 0 || only.some(part => name.includes(part))
+
+/** Starts each client once. One that cannot be started has a row that says so. */
+async function meetAll({ broker, languages, say }: RunOptions, rows: Row[]): Promise<Client[]> {
+  const clients: Client[] = []
+  for (const { language, folders } of languages) {
+    for (const program of language.agents(folders)) {
+      const client = await meet(program, folders, language.name, broker)
+      if (typeof client !== 'string') {
+        clients.push(client)
+        continue
+      }
+      say(`${program.client} ${program.version ?? ''}: ${client}`)
+      const outcomes = new Map(scenarios.map(({ name }) => [name, { kind: 'differs', what: client } as const]))
+      rows.push({ language: language.name, client: program.client, version: program.version ?? '', outcomes })
+    }
+  }
+  return clients
+}
+
+/** A sentence where it does not answer, or is not the version that it should be. */
+async function meet(
+  program: AgentProgram,
+  folders: Folders,
+  language: string,
+  broker: Broker,
+): Promise<Client | string> {
+  try {
+    await using agent = await Agent.start(program, folders.source, bootstrapOf(broker))
+    const { version } = agent
+    await agent.stop()
+    if (program.version !== null && program.version !== version) {
+      return `${program.client} ${program.version} should run, and ${version} does`
+    }
+    return { program, folder: folders.source, language, version }
+  } catch (error) {
+    return messageOf(error)
+  }
+}
+
+async function helperOf({ helper: { language, folders }, broker }: RunOptions): Promise<Client> {
+  const program = language.agents(folders)[0]
+  if (program === undefined) throw new Error(`${language.name} has no client to help with`)
+  const client = await meet(program, folders, language.name, broker)
+  if (typeof client === 'string') throw new Error(`the helping client does not start: ${client}`)
+  return client
+}
+
+async function writeAll(parts: Pick<Run, 'broker' | 'clients' | 'helper'>, wanted: readonly Scenario[]): Promise<Run> {
+  const run: Run = { ...parts, written: [], unwritten: [] }
+  if (!wanted.some(({ name }) => name === 'codecs')) return run
+  const all = []
+  for (const client of run.clients) {
+    await using stage = new Stage(run, client)
+    all.push(await writeCodecs(stage))
+  }
+  return {
+    ...run,
+    written: all.flatMap(({ written }) => written),
+    unwritten: all.flatMap(({ unwritten }) => unwritten),
+  }
+}
+
+async function playAll(
+  run: Run,
+  client: Client,
+  wanted: readonly Scenario[],
+  say: (line: string) => void,
+): Promise<Row> {
+  const outcomes = new Map<string, Outcome>()
+  const { program, version, language } = client
+  await using stage = new Stage(run, client)
+  for (const scenario of wanted) {
+    const startMs = performance.now()
+    const outcome = asExpected(await play(stage, scenario), run, client, scenario.name)
+    outcomes.set(scenario.name, outcome)
+    say(`${program.client} ${version}, ${scenario.name}: ${lineOf(outcome)} (${secondsSince(startMs)} s)`)
+  }
+  return { language, client: program.client, version, outcomes }
+}
+
+/** One scenario, whatever it does to its agents and the broker. */
+async function play(stage: Stage, { limitMs, run }: Scenario): Promise<Outcome> {
+  let outcome: Outcome
+  try {
+    await within(limitMs, () => `the end of the scenario (it was at: ${stage.at})`, run(stage))
+    outcome = { kind: 'pass', without: stage.without }
+    await stage.next()
+  } catch (error) {
+    outcome =
+      error instanceof Unsupported ? { kind: 'n/a', why: error.message } : { kind: 'differs', what: messageOf(error) }
+    await stage.clear()
+  }
+  return { ...outcome, ...(await brokerTrouble(stage.broker)) }
+}
+
+/** A broker that died in a scenario is that scenario's difference; the next finds a new one. */
+async function brokerTrouble(broker: Broker): Promise<Outcome | null> {
+  const complaint = await broker.complaint()
+  if (complaint === null) return null
+  if (broker.restart !== null) await broker.restart()
+  return { kind: 'differs', what: complaint }
+}
+
+function asExpected(outcome: Outcome, { broker }: Run, { program, version }: Client, scenario: string): Outcome {
+  if (outcome.kind !== 'differs') return outcome
+  const applies = (each: Expected) =>
+    each.client === program.client &&
+    (each.version ?? version) === version &&
+    each.scenario === scenario &&
+    (each.against ?? broker.kind) === broker.kind &&
+    each.matches.test(outcome.what)
+  const found = expected.find(applies)
+  return found === undefined ? outcome : { kind: 'known', what: outcome.what, why: found.why }
+}
+
+/** Groups of kafkajs alone, of kafkajs and Java, and of all clients. */
+async function mixed(run: Run, options: RunOptions): Promise<Extra[]> {
+  if (!isWanted(options, 'mixed group')) return []
+  const clients = mixedClients(run)
+  const name = `mixed group: three members of each, ${options.rebalances} rebalances`
+  await using stage = new Stage(run, run.helper)
+  const startMs = performance.now()
+  const about = { name, about: '', limitMs: mixedLimitMs }
+  const outcome = await play(stage, { ...about, run: () => mixedGroup(stage, clients, options.rebalances) })
+  const client = clients.map(({ program }) => program.client).join(' + ')
+  const version = clients.map(each => each.version).join(' + ')
+  options.say(`${client} ${version}, ${name}: ${lineOf(outcome)} (${secondsSince(startMs)} s)`)
+  return [{ client, version, name, outcome }]
+}
+
+async function checkAll({ language, folders }: Prepared, options: RunOptions): Promise<Extra[]> {
+  const extras: Extra[] = []
+  for (const check of language.checks?.(folders) ?? []) {
+    if (!isWanted(options, check.name) && !isWanted(options, check.client)) continue
+    const startMs = performance.now()
+    const outcome = await runCheck(check, options.broker)
+    options.say(`${check.client} ${check.version}, ${check.name}: ${lineOf(outcome)} (${secondsSince(startMs)} s)`)
+    extras.push({ client: check.client, version: check.version, name: check.name, outcome })
+  }
+  return extras
+}
+
+async function runCheck(check: Check, broker: Broker): Promise<Outcome> {
+  const over = new AbortController()
+  let outcome: Outcome
+  try {
+    const context = { broker, bootstrap: bootstrapOf(broker), unique, signal: over.signal }
+    await within(check.limitMs, 'the end of the check', check.run(context))
+    outcome = { kind: 'pass', without: [] }
+  } catch (error) {
+    outcome =
+      error instanceof Unsupported ? { kind: 'n/a', why: error.message } : { kind: 'differs', what: messageOf(error) }
+  } finally {
+    over.abort()
+  }
+  return { ...outcome, ...(await brokerTrouble(broker)) }
+}
+
+function lineOf(outcome: Outcome): string {
+  switch (outcome.kind) {
+    case 'pass':
+      return outcome.without.length === 0 ? 'pass' : `pass, without ${outcome.without.join('; ')}`
+    case 'differs':
+      return `DIFFERS: ${outcome.what}`
+    case 'known':
+      return `differs as expected: ${outcome.what}`
+    case 'n/a':
+      return `n/a: ${outcome.why}`
+  }
+}
+
+const secondsSince = (startMs: number) => ((performance.now() - startMs) / 1000).toFixed(1)
+
+const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error))

@@ -1,0 +1,128 @@
+/**
+ * `npm run conformance [-- LANGUAGE… options]`: client libraries of several languages against a broker, and a table of what works.
+ * Exit code 0 when nothing differs but what `expected.ts` explains, 1 when something does, 2 for words it does not know.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, CommanderError, InvalidArgumentError } from 'commander'
+import { root } from '../test/support/source.ts'
+import { type Broker, runningBroker, startKafka, startTidelog } from './harness/broker.ts'
+import { isAlwaysThere, languageFolders, loadLanguage, prepare, reasonAgainst } from './harness/prepare.ts'
+import { type Prepared, runAll } from './harness/run.ts'
+import { differencesOf, markdownOf, withTable } from './harness/table.ts'
+
+interface Flags {
+  readonly against?: string
+  readonly kafka?: true
+  readonly out?: string
+  readonly readme?: true
+  readonly within?: number
+  readonly only: readonly string[]
+  readonly rebalances: number
+}
+
+interface LeftOut {
+  readonly language: string
+  readonly why: string
+}
+
+/** Of the time that `--within` gives, what downloads and builds may take. */
+const preparationShare = 0.4
+const prepareMinutesMax = 15
+
+const say = (line: string) => process.stderr.write(`${line}\n`)
+
+function readWords(): { folders: readonly string[]; flags: Flags } {
+  const known = languageFolders()
+  const positive = (text: string) => {
+    const value = Number(text)
+    if (!(value > 0)) throw new InvalidArgumentError('It must be a number above 0.')
+    return value
+  }
+  const command = new Command('conformance')
+    .description('Runs client libraries against a broker and prints what works.')
+    .argument('[languages...]', `of ${known.join(', ')}; all where none is given`)
+    .option('--against <host:port>', 'a broker that runs already; nothing is restarted')
+    .option('--kafka', 'against Apache Kafka, started from its artifacts')
+    .option('--out <file>', 'write the table there, too')
+    .option('--readme', 'write the table into the README')
+    .option('--within <minutes>', 'leave out languages that no longer fit; JavaScript and C always run', positive)
+    .option('--only <part...>', 'only scenarios with this in their name', [])
+    .option('--rebalances <count>', 'of the mixed group', positive, 20)
+    .exitOverride()
+    .parse()
+  const strange = command.args.filter(name => !known.includes(name))
+  if (strange.length > 0)
+    command.error(`error: there is no language ${strange.join(', ')}; there are ${known.join(', ')}`)
+  return { folders: command.args.length > 0 ? command.args : known, flags: command.opts<Flags>() }
+}
+
+/** Those that can run here, ready to. A failed preparation is as bad as a difference. */
+async function prepareAll(
+  names: readonly string[],
+  untilMs: number,
+): Promise<{ ready: Prepared[]; leftOut: LeftOut[]; failed: LeftOut[] }> {
+  const ready: Prepared[] = []
+  const leftOut: LeftOut[] = []
+  const failed: LeftOut[] = []
+  for (const name of names) {
+    const { language, folders } = await loadLanguage(name)
+    const against = reasonAgainst(language)
+    if (against !== null) {
+      leftOut.push({ language: language.name, why: against })
+      continue
+    }
+    const isRequired = isAlwaysThere(name)
+    const minutesLeft = isRequired
+      ? prepareMinutesMax
+      : Math.min(prepareMinutesMax, (untilMs - performance.now()) / 60_000)
+    const startMs = performance.now()
+    const why = minutesLeft > 0 ? await prepare(language, folders, minutesLeft) : 'no time left for its preparation'
+    if (why === null) ready.push({ language, folders, isRequired })
+    else if (performance.now() >= untilMs && !isRequired) leftOut.push({ language: language.name, why })
+    else failed.push({ language: language.name, why: `its preparation failed: ${why}` })
+    say(`${language.name}: ${why === null ? 'prepared' : why} (${((performance.now() - startMs) / 1000).toFixed(1)} s)`)
+  }
+  return { ready, leftOut, failed }
+}
+
+async function startBroker({ against, kafka }: Flags): Promise<Broker> {
+  if (against !== undefined) return runningBroker(against)
+  return kafka ? await startKafka() : await startTidelog()
+}
+
+async function main(): Promise<number> {
+  const { folders, flags } = readWords()
+  const minutes = flags.within ?? Number.POSITIVE_INFINITY
+  const startMs = performance.now()
+  const { ready, leftOut, failed } = await prepareAll(folders, startMs + minutes * preparationShare * 60_000)
+  for (const { language, why } of leftOut) say(`left out: ${language} (${why})`)
+  await using broker = await startBroker(flags)
+  say(`against ${broker.title}`)
+  const results = await runAll({
+    broker,
+    languages: ready,
+    helper: { ...(await loadLanguage('javascript')), isRequired: true },
+    only: flags.only,
+    untilMs: startMs + minutes * 60_000,
+    rebalances: flags.rebalances,
+    say,
+  })
+  const table = markdownOf({ ...results, leftOut: [...leftOut, ...failed, ...results.leftOut] })
+  process.stdout.write(`\n${table}`)
+  if (flags.out !== undefined) writeFileSync(flags.out, table)
+  if (flags.readme) {
+    const path = join(root, 'README.md')
+    writeFileSync(path, withTable(readFileSync(path, 'utf8'), table))
+  }
+  const differences = [...differencesOf(results), ...failed.map(({ language, why }) => `${language}: ${why}`)]
+  for (const difference of differences) say(`\nDIFFERS: ${difference}`)
+  return differences.length === 0 ? 0 : 1
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error
+  process.exitCode = error.exitCode === 0 ? 0 : 2
+}
