@@ -54,9 +54,8 @@ test('who may do nothing is told so by every API with a rule', async () => {
     },
     heartbeat: async () => errorIn(await ask(apis.heartbeat, 4, { ...member, generationId: 1 })),
     leaveGroup: async () => errorIn(await ask(apis.leaveGroup, 5, { groupId: 'g', members: [{ memberId: '' }] })),
-    syncGroup: async () => errorIn(await ask(apis.syncGroup, 5, { ...member, generationId: 1, assignments: [] })),
+    syncGroup: async () => errorIn(await ask(apis.syncGroup, 4, { ...member, generationId: 1, assignments: [] })),
     describeGroups: async () => errorIn((await ask(apis.describeGroups, 6, { groups: ['g'] })).groups[0]),
-    listGroups: async () => 'CLUSTER_AUTHORIZATION_FAILED',
     deleteGroups: async () => errorIn((await ask(apis.deleteGroups, 2, { groupsNames: ['g'] })).results[0]),
     offsetDelete: async () => errorIn(await ask(apis.offsetDelete, 0, { groupId: 'g', topics: [] })),
     describeConfigs: async () => {
@@ -72,6 +71,8 @@ test('who may do nothing is told so by every API with a rule', async () => {
   }
   for (const { api } of handlers) {
     const name = nameOf(api.key)
+    // It tells less instead of refusing; its own test shows that.
+    if (name === 'listGroups') continue
     const answer = answers[name]
     assert.ok(answer, `there is a question for ${name}`)
     const rule: AccessRule | { open: string } = accessRules[name]

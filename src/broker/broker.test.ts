@@ -11,16 +11,10 @@ import { type KafkaErrorName, kafkaErrorName } from '../wire/kafka-errors.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import { type Draft, versionsOf } from '../wire/schema.ts'
 import { handlers } from './broker.ts'
-import type { ConnectionContext } from './context.ts'
 import { repeated } from './repeated.ts'
-import { advertised, batchOf, errorIn, type TestBroker, testBroker } from './testing/test-broker.ts'
+import { batchOf, errorIn, type TestBroker, testBroker, testConnection } from './testing/test-broker.ts'
 
-const connection: ConnectionContext = {
-  principal: 'User:ANONYMOUS',
-  listener: 'PLAINTEXT',
-  advertised,
-  signal: new AbortController().signal,
-}
+const connection = testConnection
 
 /** A request of each API about the topic `t`. */
 function requestOf(name: ApiName, version: number, { storage }: TestBroker): unknown {
@@ -130,7 +124,13 @@ const names = (Object.keys(apis) as ApiName[]).filter(name => handlers.some(({ a
 
 /** What is answered truthfully where there is nothing wrong with the request. */
 const expectedRefusals: { readonly [K in ApiName]?: KafkaErrorName } = {
-  findCoordinator: 'COORDINATOR_NOT_AVAILABLE',
+  joinGroup: 'MEMBER_ID_REQUIRED',
+  heartbeat: 'UNKNOWN_MEMBER_ID',
+  leaveGroup: 'UNKNOWN_MEMBER_ID',
+  syncGroup: 'UNKNOWN_MEMBER_ID',
+  describeGroups: 'GROUP_ID_NOT_FOUND',
+  deleteGroups: 'GROUP_ID_NOT_FOUND',
+  offsetDelete: 'GROUP_ID_NOT_FOUND',
   electLeaders: 'ELECTION_NOT_NEEDED',
 }
 
@@ -143,8 +143,9 @@ for (const name of names) {
     test(`pitfall 34: ${name} ${version} may be the first request of a connection`, async () => {
       const broker = testBroker()
       broker.storage.add('t')
-      const answer = await broker.broker.handle(ropeOf(frameOf(name, version, broker)), connection)
-      const { correlationId, body } = answerOf(apis[name], version, answer)
+      const answer = broker.broker.handle(ropeOf(frameOf(name, version, broker)), connection)
+      await broker.clock.run(10)
+      const { correlationId, body } = answerOf(apis[name], version, await answer)
       assert.equal(correlationId, 77)
       for (const code of errorsIn(body)) {
         const error = kafkaErrorName(code)

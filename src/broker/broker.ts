@@ -16,20 +16,31 @@ import type { BrokerParts, ConnectionContext, RequestContext } from './context.t
 import { isFatal } from './faults.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FetchWaits } from './fetch-waits.ts'
+import { GroupCoordinator } from './groups/coordinator.ts'
 import type { Answer, Handler } from './handler.ts'
 import { alterConfigs } from './handlers/alter-configs.ts'
 import { apiVersions, unknownApiVersionsVersion } from './handlers/api-versions.ts'
 import { createTopics } from './handlers/create-topics.ts'
+import { deleteGroups } from './handlers/delete-groups.ts'
 import { deleteTopics } from './handlers/delete-topics.ts'
 import { describeCluster } from './handlers/describe-cluster.ts'
 import { describeConfigs } from './handlers/describe-configs.ts'
+import { describeGroups } from './handlers/describe-groups.ts'
 import { fetch } from './handlers/fetch.ts'
 import { findCoordinator } from './handlers/find-coordinator.ts'
+import { heartbeat } from './handlers/heartbeat.ts'
 import { incrementalAlterConfigs } from './handlers/incremental-alter-configs.ts'
 import { initProducerId } from './handlers/init-producer-id.ts'
+import { joinGroup } from './handlers/join-group.ts'
+import { leaveGroup } from './handlers/leave-group.ts'
+import { listGroups } from './handlers/list-groups.ts'
 import { listOffsets } from './handlers/list-offsets.ts'
 import { metadata } from './handlers/metadata.ts'
+import { offsetCommit } from './handlers/offset-commit.ts'
+import { offsetDelete } from './handlers/offset-delete.ts'
+import { offsetFetch } from './handlers/offset-fetch.ts'
 import { produce } from './handlers/produce.ts'
+import { syncGroup } from './handlers/sync-group.ts'
 import { ProducerIds } from './producer-ids.ts'
 import type { Storage } from './storage.ts'
 import { TopicMaker } from './topic-maker.ts'
@@ -45,6 +56,16 @@ export const handlers: readonly Handler[] = [
   deleteTopics,
   initProducerId,
   describeCluster,
+  joinGroup,
+  syncGroup,
+  heartbeat,
+  leaveGroup,
+  offsetCommit,
+  offsetFetch,
+  describeGroups,
+  listGroups,
+  deleteGroups,
+  offsetDelete,
   describeConfigs,
   alterConfigs,
   incrementalAlterConfigs,
@@ -73,6 +94,10 @@ export interface BrokerOptions {
   readonly access?: Access
   /** Told of what a handler threw; the client gets UNKNOWN_SERVER_ERROR. For the log. */
   readonly onFault?: (error: unknown, request: RequestFacts) => void
+  /** Told of what is odd in what was stored. For the log. */
+  readonly onReport?: (what: string) => void
+  /** An invariant is broken, or the disk, while no request was there to fail by it: the process must stop. */
+  readonly onFatal?: (error: unknown) => void
 }
 
 export interface RequestFacts {
@@ -81,11 +106,12 @@ export interface RequestFacts {
   readonly clientId: string | null
 }
 
-export class Broker {
+export class Broker implements AsyncDisposable {
   readonly #parts: BrokerParts
   readonly #onFault: NonNullable<BrokerOptions['onFault']>
 
-  constructor({ storage, clock, random, configs, access = allowAll, onFault = () => {} }: BrokerOptions) {
+  constructor(options: BrokerOptions) {
+    const { storage, clock, random, configs, access = allowAll, onFault = () => {} } = options
     this.#onFault = onFault
     this.#parts = {
       served,
@@ -97,7 +123,17 @@ export class Broker {
       fetchSessions: new FetchSessions(clock, random, configs.settings.fetchSessionsMax),
       fetchWaits: new FetchWaits(clock),
       topicMaker: new TopicMaker(storage, configs),
+      groups: new GroupCoordinator(options),
     }
+  }
+
+  /** Answers what waits for something that will not come any more; what still comes is refused or fails. */
+  close(): Promise<void> {
+    return this.#parts.groups.close()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
   }
 
   /**

@@ -5,6 +5,7 @@ import type { Access } from './access.ts'
 import type { BrokerConfigs } from './configs.ts'
 import type { FetchSessions } from './fetch-sessions.ts'
 import type { FetchWaits } from './fetch-waits.ts'
+import type { GroupCoordinator } from './groups/coordinator.ts'
 import type { ProducerIds } from './producer-ids.ts'
 import type { Storage } from './storage.ts'
 import type { TopicMaker } from './topic-maker.ts'
@@ -12,6 +13,8 @@ import type { TopicMaker } from './topic-maker.ts'
 /** What the server knows of a connection; the same object for all of its requests. */
 export interface ConnectionContext {
   readonly principal: string
+  /** Where the client is, in the form in which Kafka tells it (of a group's members): `/192.0.2.1`. */
+  readonly clientHost: string
   /** The name of the listener that accepted the connection. */
   readonly listener: string
   /** The address by which this client reaches this node, told to it in Metadata. */
@@ -47,4 +50,5 @@ export interface BrokerParts {
   readonly fetchSessions: FetchSessions
   readonly fetchWaits: FetchWaits
   readonly topicMaker: TopicMaker
+  readonly groups: GroupCoordinator
 }

@@ -105,6 +105,7 @@ export class Connection implements ConnectionContext {
   readonly listener: string
   readonly advertised: Address
   readonly remote: Address
+  readonly clientHost: string
   readonly #socket: Socket
   readonly #host: ConnectionHost
   #state: 'open' | 'draining' | 'closing' | 'closed' = 'open'
@@ -146,6 +147,7 @@ export class Connection implements ConnectionContext {
     this.listener = host.listenerName
     this.advertised = advertise ?? addressOf(socket.localAddress, socket.localPort)
     this.remote = addressOf(socket.remoteAddress, socket.remotePort)
+    this.clientHost = `/${this.remote.host}`
     this.#lastActivityMs = clock.monotonicMs()
     this.#lastArrivalMs = this.#lastActivityMs
     this.#frameBeganMs = this.#lastActivityMs

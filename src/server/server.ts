@@ -64,9 +64,14 @@ export class Server implements AsyncDisposable {
       storage: engine,
       configs: settings.broker,
       onFault: (error, request) => reportFault(brokerLog, error, request),
+      onReport: what => brokerLog.warn('groups', {}, what),
+      onFatal: error => onFatal(asError(error)),
     })
     const listener = await openListener(broker, settings, log.child({ component: 'kafka' }), onFatal)
-    opening.defer(() => listener.close(graceMsMax))
+    // Side by side: members that wait for the rest of their group are in flight, and the broker sends them away.
+    opening.defer(async () => {
+      await Promise.all([listener.close(graceMsMax), broker.close()])
+    })
     return new Server(listener, settings.host, opening.move())
   }
 
@@ -170,8 +175,12 @@ function openListener(
     clock: nodeClock,
     log,
     // Only what must stop the process comes this far; the broker answers everything else.
-    onFault: error => onFatal(error instanceof Error ? error : new Error(String(error))),
+    onFault: error => onFatal(asError(error)),
   })
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
 }
 
 function limitsOf({ broker: { settings } }: Settings): ConnectionLimits {

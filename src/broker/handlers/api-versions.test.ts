@@ -5,7 +5,7 @@ import { apis } from '../../wire/api-keys.ts'
 import { decodeResponse } from '../../wire/exchange.ts'
 import { versionsOf } from '../../wire/schema.ts'
 import { handlers } from '../broker.ts'
-import { advertised, errorIn, testBroker } from '../testing/test-broker.ts'
+import { errorIn, testBroker, testConnection } from '../testing/test-broker.ts'
 
 const api = apis.apiVersions
 const named = { clientSoftwareName: 'a-client', clientSoftwareVersion: '1.0' }
@@ -89,13 +89,7 @@ for (const version of [5, 6, 32767, -1]) {
     // Header of version 0 only; what follows is rubbish, which must not be read.
     const frame = Buffer.from([0, 18, 0, 0, 0, 0, 0, 9, 0xff, 0xff, 0xff, 0xff, 0xff])
     frame.writeInt16BE(version, 2)
-    const connection = {
-      principal: 'User:ANONYMOUS',
-      listener: 'PLAINTEXT',
-      advertised,
-      signal: new AbortController().signal,
-    }
-    const answer = await testBroker().broker.handle(ropeOf(frame), connection)
+    const answer = await testBroker().broker.handle(ropeOf(frame), testConnection)
     assert.ok(answer)
     const { body, correlationId } = decodeResponse(api, 0, sliceRope(answer, 4, answer.length))
     assert.equal(correlationId, 9)
@@ -110,8 +104,7 @@ test('Q3 the response header has no tagged fields in any version', async () => {
     [2, Buffer.from([0, 18, 0, 2, 0, 0, 0, 9, 0xff, 0xff])],
     [3, Buffer.from([0, 18, 0, 3, 0, 0, 0, 9, 0xff, 0xff, 0, 2, 0x61, 2, 0x61, 0])],
   ] as const) {
-    const connection = { principal: '', listener: '', advertised, signal: new AbortController().signal }
-    const answer = await broker.handle(ropeOf(frame), connection)
+    const answer = await broker.handle(ropeOf(frame), testConnection)
     const bytes = Buffer.concat(answer?.chunks ?? [])
     assert.equal(bytes.readInt32BE(4), 9, `correlation id of ${version}`)
     assert.equal(bytes.readInt16BE(8), 0, `the error follows at once in ${version}`)

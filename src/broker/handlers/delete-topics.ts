@@ -14,6 +14,7 @@ import { waitMsWithin, within } from '../deadline.ts'
 import { handler } from '../handler.ts'
 import { findTopic } from '../partitions.ts'
 import { repeated } from '../repeated.ts'
+import type { Topic } from '../storage.ts'
 
 type TopicAnswer = DeleteTopicsResponse['responses'][number]
 
@@ -51,9 +52,16 @@ async function remove(asked: Asked, timeoutMs: number, context: RequestContext):
   const topic = findTopic(context, accessRules.deleteTopics, byId, name ?? '', topicId)
   if (typeof topic === 'string') return refused(asked, topic, null)
   if (topic.internal) return refused(asked, 'INVALID_TOPIC_EXCEPTION', `${topic.name} is kept by brokers themselves.`)
-  const { clock, storage } = context.parts
-  const error = await within(clock, waitMsWithin(context, timeoutMs), storage.deleteTopic(topic.id))
+  const { clock } = context.parts
+  const error = await within(clock, waitMsWithin(context, timeoutMs), removeWhole(topic, context))
   return { ...topicAnswer({ name: topic.name, topicId: topic.id }, error ?? 'REQUEST_TIMED_OUT'), errorMessage: null }
+}
+
+/** What groups have committed goes with the topic, also where nobody waits for the answer any more. */
+async function removeWhole({ id, name }: Topic, { parts }: RequestContext): Promise<KafkaErrorName> {
+  const error = await parts.storage.deleteTopic(id)
+  if (error === 'NONE') parts.groups.topicDeleted(name, id)
+  return error
 }
 
 function askedTopics({ topics, topicNames }: DeleteTopicsRequest): readonly Asked[] {

@@ -10,18 +10,16 @@ import { type Body, type Draft, versionsOf } from '../../wire/schema.ts'
 import type { MemoryTopic } from '../testing/memory-storage.ts'
 import {
   type Asker,
-  advertised,
   batchOf,
   errorIn,
   otherNode,
   settle,
   type TestBroker,
   testBroker,
+  testConnection,
 } from '../testing/test-broker.ts'
 
 const api = apis.fetch
-
-const connection = { principal: '', listener: '', advertised, signal: new AbortController().signal }
 
 type Request = Partial<Draft<typeof api.request>>
 type Answer = Body<typeof api.response>
@@ -440,7 +438,7 @@ test('records are lent until the answer has been sent, and none that are not in 
   assert.deepEqual(lent(), [0, 0], 'given back once sent')
 
   const frame = encodeRequest(api, 11, { correlationId: 1, clientId: null }, requestFor(11, places))
-  const sent = await broker.broker.handle(sliceRope(frame, 4, frame.length), connection)
+  const sent = await broker.broker.handle(sliceRope(frame, 4, frame.length), testConnection)
   assert.deepEqual(lent(), [1, 1], 'not sent yet')
   sent?.release?.()
   assert.deepEqual(lent(), [0, 0])

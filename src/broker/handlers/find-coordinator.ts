@@ -1,9 +1,8 @@
 /**
- * FindCoordinator: there are no groups yet, so that no node coordinates one: COORDINATOR_NOT_AVAILABLE, which clients take
- * for a reason to ask again later. The API is offered nevertheless, because librdkafka takes its presence for lz4 support.
+ * FindCoordinator: which node has a group. The answer waits until the group can be used there.
  *
- * A transactional id is refused for good instead, or a producer that wants transactions would ask for ever. 1+ has kinds of
- * keys and a message, 4+ many keys at once.
+ * A transactional id is refused for good, or a producer that wants transactions would ask for ever. 1+ has kinds of keys and
+ * a message, 4+ many keys at once.
  */
 import { apis } from '../../wire/api-keys.ts'
 import { type KafkaErrorName, kafkaErrors } from '../../wire/kafka-errors.ts'
@@ -16,46 +15,48 @@ import { accessRules } from '../access.ts'
 import type { RequestContext } from '../context.ts'
 import { handler } from '../handler.ts'
 import { noTransactions } from '../no-transactions.ts'
+import { nodesSeenBy } from '../nodes.ts'
 
-interface Refusal {
-  readonly error: KafkaErrorName
-  readonly message: string
+interface Found {
+  readonly nodeId: number
+  readonly host: string
+  readonly port: number
+  readonly errorCode: number
+  readonly errorMessage: string | null
 }
 
 export const findCoordinator = handler({
   api: apis.findCoordinator,
 
-  handle: (request: FindCoordinatorRequest, context): FindCoordinatorResponse =>
-    answer(request, context.version, key => refusal(key, request.keyType, context)),
+  async handle(request: FindCoordinatorRequest, context): Promise<FindCoordinatorResponse> {
+    if (context.version < 4) return find(request.key, request.keyType, context)
+    const keys = request.coordinatorKeys
+    const found = await Promise.all(keys.map(key => find(key, request.keyType, context)))
+    return { coordinators: found.map((answer, i) => ({ key: keys[i] as string, ...answer })) }
+  },
 
-  failed: (request: FindCoordinatorRequest, error, { version }): FindCoordinatorResponse =>
-    answer(request, version, () => ({ error, message: '' })),
+  failed(request: FindCoordinatorRequest, error, { version }): FindCoordinatorResponse {
+    const answer = nowhere(error, '')
+    return version < 4 ? answer : { coordinators: request.coordinatorKeys.map(key => ({ key, ...answer })) }
+  },
 })
 
-function answer(
-  request: FindCoordinatorRequest,
-  version: number,
-  refuse: (key: string) => Refusal,
-): FindCoordinatorResponse {
-  const nowhere = { nodeId: -1, host: '', port: -1 }
-  if (version < 4) {
-    const { error, message } = refuse(request.key)
-    return { ...nowhere, errorCode: kafkaErrors[error], errorMessage: message }
-  }
-  const coordinators = request.coordinatorKeys.map(key => {
-    const { error, message } = refuse(key)
-    return { key, ...nowhere, errorCode: kafkaErrors[error], errorMessage: message }
-  })
-  return { coordinators }
-}
-
-function refusal(key: string, keyType: number, { principal, parts }: RequestContext): Refusal {
-  if (keyType === coordinatorKeyTypes.transaction) return noTransactions
-  if (keyType !== coordinatorKeyTypes.group && keyType !== coordinatorKeyTypes.share) {
-    return { error: 'INVALID_REQUEST', message: `There is no coordinator for keys of type ${keyType}.` }
+async function find(key: string, keyType: number, context: RequestContext): Promise<Found> {
+  const { principal, parts } = context
+  if (keyType === coordinatorKeyTypes.transaction) return nowhere(noTransactions.error, noTransactions.message)
+  if (keyType !== coordinatorKeyTypes.group) {
+    return nowhere('INVALID_REQUEST', `There is no coordinator for keys of type ${keyType}.`)
   }
   const rule = accessRules.findCoordinator
-  if (!parts.access.check(principal, rule, key))
-    return { error: rule.refusal, message: 'Not authorised for the group.' }
-  return { error: 'COORDINATOR_NOT_AVAILABLE', message: 'Consumer groups are not supported yet.' }
+  if (!parts.access.check(principal, rule, key)) return nowhere(rule.refusal, 'Not authorised for the group.')
+  const error = await parts.groups.find(key)
+  if (error !== 'NONE') return nowhere(error, 'The group cannot be used yet.')
+  const node = nodesSeenBy(context).find(({ nodeId }) => nodeId === parts.storage.nodeId)
+  if (node === undefined) return nowhere('COORDINATOR_NOT_AVAILABLE', 'The node is not in the cluster yet.')
+  const { nodeId, host, port } = node
+  return { nodeId, host, port, errorCode: kafkaErrors.NONE, errorMessage: null }
+}
+
+function nowhere(error: KafkaErrorName, message: string): Found {
+  return { nodeId: -1, host: '', port: -1, errorCode: kafkaErrors[error], errorMessage: message }
 }

@@ -15,7 +15,7 @@ import type { Body, Draft } from '../../wire/schema.ts'
 import { Broker } from '../broker.ts'
 import { brokerConfigs, topicSettings } from '../configs.ts'
 import { Engine, nodeLogSettings } from '../engine.ts'
-import { advertised } from './test-broker.ts'
+import { testConnection } from './test-broker.ts'
 
 export const machineClock: Clock = {
   nowMs: () => Date.now(),
@@ -38,7 +38,8 @@ export interface TestNodeOptions {
   readonly compute?: Compute
 }
 
-const noCompute: Compute = { decompress: () => assert.fail('nothing is compressed') }
+const nothing = () => assert.fail('nothing is compressed')
+const noCompute: Compute = { decompress: nothing, compress: nothing }
 
 let starts = 0
 
@@ -65,7 +66,7 @@ export async function startNode(disk: MemoryDisk, options: TestNodeOptions = {})
   )
   const onFault = (error: unknown) => assert.fail(error as Error)
   const broker = new Broker({ storage: engine, clock, random, configs, onFault })
-  const connection = { principal: '', listener: '', advertised, signal: new AbortController().signal }
+  const connection = testConnection
   return {
     engine,
     async ask(api, version, body) {
@@ -74,6 +75,9 @@ export async function startNode(disk: MemoryDisk, options: TestNodeOptions = {})
       assert.ok(answer)
       return decodeResponse(api, version, sliceRope(answer, frameLengthBytes, answer.length)).body
     },
-    [Symbol.asyncDispose]: () => engine.close(),
+    async [Symbol.asyncDispose]() {
+      await broker.close()
+      await engine.close()
+    },
   }
 }

@@ -17,6 +17,15 @@ import { MemoryStorage } from './memory-storage.ts'
 
 export const advertised = { host: 'broker.example', port: 19092 }
 
+/** What the server would know of a client. */
+export const testConnection: ConnectionContext = {
+  principal: 'User:ANONYMOUS',
+  clientHost: '/192.0.2.1',
+  listener: 'PLAINTEXT',
+  advertised,
+  signal: new AbortController().signal,
+}
+
 export interface TestBroker {
   readonly broker: Broker
   readonly storage: MemoryStorage
@@ -43,10 +52,9 @@ export function testBroker(set: Record<string, string> = {}, access?: Access): T
     ...(access === undefined ? {} : { access }),
     onFault: (error, request) => faults.push({ error, request }),
   })
-  const neverAborts = new AbortController().signal
   const send = async (api: Api, version: number, body: unknown, from: Asker) => {
     const whole = encodeRequest(api, version, { correlationId: 7, clientId: 'a client' }, body)
-    const connection = { principal: 'User:ANONYMOUS', listener: 'PLAINTEXT', advertised, signal: neverAborts, ...from }
+    const connection = { ...testConnection, ...from }
     return broker.handle(sliceRope(whole, frameLengthBytes, whole.length), connection)
   }
   return {

@@ -1,0 +1,88 @@
+/**
+ * OffsetCommit: where a group goes on, each partition with an outcome of its own. Nothing is committed for partitions that
+ * do not exist.
+ *
+ * 2-4 say how long the offsets are kept, later the broker does. 10+ names topics by id.
+ */
+import { invariant } from '../../base/invariant.ts'
+import { apis } from '../../wire/api-keys.ts'
+import { type KafkaErrorName, kafkaErrors } from '../../wire/kafka-errors.ts'
+import type { OffsetCommitRequest, OffsetCommitResponse } from '../../wire/messages/offset-commit.ts'
+import { accessRules, topicRules } from '../access.ts'
+import type { RequestContext } from '../context.ts'
+import type { OffsetToCommit } from '../groups/requests.ts'
+import { handler } from '../handler.ts'
+import { findTopic } from '../partitions.ts'
+
+type AskedTopic = OffsetCommitRequest['topics'][number]
+
+export const offsetCommit = handler({
+  api: apis.offsetCommit,
+
+  async handle(request: OffsetCommitRequest, context): Promise<OffsetCommitResponse> {
+    const { principal, parts } = context
+    const rule = accessRules.offsetCommit
+    if (!parts.access.check(principal, rule, request.groupId)) return answered(request, () => rule.refusal)
+    // In the order of the request: what is to be committed, or why it is not.
+    const items = request.topics.flatMap(topic => itemsOf(topic, context))
+    const offsets = items.filter(item => typeof item !== 'string')
+    const errors = offsets.length === 0 ? [] : await commit(request, offsets, context)
+    const outcomes = outcomesOf(items, errors)
+    return answered(request, () => outcomes.next().value ?? 'UNKNOWN_SERVER_ERROR')
+  },
+
+  failed: (request: OffsetCommitRequest, error): OffsetCommitResponse => answered(request, () => error),
+})
+
+function itemsOf(topic: AskedTopic, context: RequestContext): (OffsetToCommit | KafkaErrorName)[] {
+  const found = findTopic(context, topicRules.read, context.version >= 10, topic.name, topic.topicId)
+  return topic.partitions.map(asked => {
+    if (typeof found === 'string') return found
+    if (found.partitions[asked.partitionIndex] === undefined) return 'UNKNOWN_TOPIC_OR_PARTITION'
+    return {
+      topic: found.name,
+      topicId: found.id,
+      partition: asked.partitionIndex,
+      offset: asked.committedOffset,
+      leaderEpoch: asked.committedLeaderEpoch,
+      metadata: asked.committedMetadata ?? '',
+    }
+  })
+}
+
+async function commit(
+  request: OffsetCommitRequest,
+  offsets: readonly OffsetToCommit[],
+  { version, parts }: RequestContext,
+): Promise<readonly KafkaErrorName[]> {
+  const { errors } = await parts.groups.commit({
+    groupId: request.groupId,
+    generation: request.generationIdOrMemberEpoch,
+    memberId: request.memberId,
+    instanceId: request.groupInstanceId,
+    offsets,
+    retentionMs: request.retentionTimeMs,
+  })
+  invariant(errors.length === offsets.length, 'each offset has an outcome')
+  // A generation of a group that does not exist: clients before 9 know that as a wrong generation only.
+  return errors.map(error => (version < 9 && error === 'GROUP_ID_NOT_FOUND' ? 'ILLEGAL_GENERATION' : error))
+}
+
+function* outcomesOf(
+  items: readonly (OffsetToCommit | KafkaErrorName)[],
+  errors: readonly KafkaErrorName[],
+): Generator<KafkaErrorName, undefined> {
+  const committed = errors.values()
+  for (const item of items) yield typeof item === 'string' ? item : (committed.next().value as KafkaErrorName)
+}
+
+/** `outcome` is asked for each partition in turn. */
+function answered(request: OffsetCommitRequest, outcome: () => KafkaErrorName): OffsetCommitResponse {
+  return {
+    topics: request.topics.map(({ name, topicId, partitions }) => ({
+      name,
+      topicId,
+      partitions: partitions.map(({ partitionIndex }) => ({ partitionIndex, errorCode: kafkaErrors[outcome()] })),
+    })),
+  }
+}
