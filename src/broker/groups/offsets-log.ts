@@ -143,11 +143,14 @@ export class OffsetsLog {
     this.#liveBytes = this.#measure()
   }
 
-  /** Appends records, all of them or none, behind everything written before. */
+  /**
+   * Appends records behind everything written before: in one batch, or in several when they do not fit into one. Of a write
+   * that was refused some may be found by the next replay, as of one that was cut off.
+   */
   write(records: readonly GroupRecord[], done: Written): void {
     const encoded = records.map(encodeGroupRecord)
     const bytes = sizeOf(encoded)
-    const refusal = this.#refuses(bytes)
+    const refusal = this.#refuses(encoded, bytes)
     if (refusal !== null) {
       queueMicrotask(() => done(refusal))
       return
@@ -166,9 +169,10 @@ export class OffsetsLog {
     await within(this.#parts.clock, closeMsMax, idle)
   }
 
-  #refuses(bytes: number): KafkaErrorName | null {
+  #refuses(records: readonly KeyAndValue[], bytes: number): KafkaErrorName | null {
     if (this.#closed) return 'COORDINATOR_NOT_AVAILABLE'
-    if (batchHeaderBytes + bytes > this.#parts.batchBytesMax()) return kafkaErrorOf('MESSAGE_TOO_LARGE')
+    const bytesMax = this.#recordsBytesMax()
+    if (records.some(record => sizeOf([record]) > bytesMax)) return kafkaErrorOf('MESSAGE_TOO_LARGE')
     const isFull = this.#queue.length >= queuedWritesMax || this.#queuedBytes + bytes > queuedBytesMax
     return isFull && this.#queue.length > 0 ? 'COORDINATOR_NOT_AVAILABLE' : null
   }
@@ -195,9 +199,13 @@ export class OffsetsLog {
     this.#parts.fail(error)
   }
 
-  /** As many as a batch holds. */
+  #recordsBytesMax(): number {
+    return this.#parts.batchBytesMax() - batchHeaderBytes
+  }
+
+  /** As many as a batch holds; one that is larger comes alone. */
   #takeWrites(): Write[] {
-    const bytesMax = this.#parts.batchBytesMax() - batchHeaderBytes
+    const bytesMax = this.#recordsBytesMax()
     let bytes = 0
     let count = 0
     for (const write of this.#queue) {
@@ -212,12 +220,24 @@ export class OffsetsLog {
   async #appendWrites(writes: readonly Write[]): Promise<void> {
     let error: KafkaErrorName = 'COORDINATOR_NOT_AVAILABLE'
     try {
-      const outcome = await this.#append(writes.flatMap(write => write.records))
-      error = outcome.error
+      error = await this.#appendAll(
+        inBatches(
+          writes.flatMap(write => write.records),
+          this.#recordsBytesMax(),
+        ),
+      )
     } finally {
       // Told before anything else happens: the next look at what holds must see it.
       for (const write of writes) write.done(kafkaErrorOf(error))
     }
+  }
+
+  async #appendAll(batches: Iterable<readonly KeyAndValue[]>): Promise<KafkaErrorName> {
+    for (const records of batches) {
+      const { error } = await this.#append(records)
+      if (error !== 'NONE') return error
+    }
+    return 'NONE'
   }
 
   async #append(records: readonly KeyAndValue[]): Promise<AppendOutcome> {
@@ -250,7 +270,7 @@ export class OffsetsLog {
   async #rewriteSome(rewrite: Rewrite): Promise<'more' | 'done' | 'refused'> {
     const records: KeyAndValue[] = []
     let isDone = false
-    for (let bytes = 0; bytes < rewriteBatchBytes && !isDone; ) {
+    for (let bytes = 0; bytes < rewriteBatchBytes / 2 && !isDone; ) {
       const next = rewrite.left.next()
       isDone = next.done === true
       if (next.done === true) break
@@ -258,7 +278,7 @@ export class OffsetsLog {
       records.push(...some)
       bytes += sizeOf(some)
     }
-    for (const some of inBatches(records)) {
+    for (const some of inBatches(records, rewriteBatchBytes)) {
       const outcome = await this.#append(some)
       if (outcome.error !== 'NONE') return 'refused'
       rewrite.from ??= outcome.baseOffset
@@ -361,13 +381,13 @@ function sizeOf(records: readonly KeyAndValue[]): number {
   )
 }
 
-/** In pieces of about a batch's size; a record that is larger has a piece of its own. */
-function* inBatches(records: readonly KeyAndValue[]): Generator<readonly KeyAndValue[]> {
+/** In pieces of at most so many bytes; a record that is larger has a piece of its own. */
+function* inBatches(records: readonly KeyAndValue[], bytesMax: number): Generator<readonly KeyAndValue[]> {
   let from = 0
   let bytes = 0
   for (const [i, record] of records.entries()) {
     const size = sizeOf([record])
-    if (i > from && bytes + size > 2 * rewriteBatchBytes) {
+    if (i > from && bytes + size > bytesMax) {
       yield records.slice(from, i)
       from = i
       bytes = 0
