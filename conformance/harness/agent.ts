@@ -160,10 +160,13 @@ export class Agent implements AsyncDisposable {
 
   #onLine(line: string): void {
     const pending = this.#pending
-    if (pending === null) return this.#fail(`wrote a line that nobody asked for: ${line.slice(0, 200)}`)
+    if (pending === null) {
+      this.#fail(`wrote a line that nobody asked for: ${line.slice(0, 200)}`)
+      return
+    }
     const answer = parseAnswer(line, pending.id, pending.verb)
-    if (typeof answer === 'string') return this.#fail(answer)
-    if (answer.kind === 'ok') pending.resolve(answer.ok)
+    if (typeof answer === 'string') this.#fail(answer)
+    else if (answer.kind === 'ok') pending.resolve(answer.ok)
     else if (answer.kind === 'error') pending.reject(new KafkaError(answer.code, answer.message))
     else pending.reject(new Unsupported(answer.why))
   }

@@ -55,10 +55,10 @@ export function differencesOf({ rows, extras }: Results): string[] {
     outcome.kind === 'differs' ? [{ where: `${client} ${version}, ${name}`, what: outcome.what }] : [],
   )
   // What keeps a client from running at all is the same in every scenario.
-  return Map.groupBy(all, ({ what }) => what)
-    .entries()
-    .map(([what, each]) => `${each[0]!.where}${each.length > 1 ? ` and ${each.length - 1} more` : ''}: ${what}`)
-    .toArray()
+  const byText = Map.groupBy(all, ({ what }) => what)
+  return [...byText].map(
+    ([what, each]) => `${each[0]!.where}${each.length > 1 ? ` and ${each.length - 1} more` : ''}: ${what}`,
+  )
 }
 
 function clientTable({ broker, columns, rows }: Results, notes: Notes): string {

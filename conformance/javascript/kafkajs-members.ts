@@ -8,6 +8,12 @@ import { CannotDo, CodedError } from './serve.ts'
 const rebalanceTimeoutMs = 10_000
 const heartbeatMsMax = 300
 
+interface Position {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+}
+
 export class Member {
   readonly #topics: readonly string[]
   readonly #commit: boolean
@@ -15,8 +21,9 @@ export class Member {
   #received: ReceivedRecord[] = []
   #partitions: string[] = []
   #rebalances = 0
+  #isLeaving = false
   /** One past what was received last, by topic and partition. */
-  readonly #positions = new Map<string, { topic: string; partition: number; offset: number }>()
+  readonly #positions = new Map<string, Position>()
   #ended: Error | null = null
 
   private constructor(kafka: Kafka, { group, topics, sessionTimeoutMs, assignor, commit }: Fields<'join'>) {
@@ -63,15 +70,13 @@ export class Member {
     this.#consumer.seek({ topic, partition, offset: `${offset}` })
   }
 
+  /** What arrives from now on is nobody's any more: the next owner gets it. */
   async leave(): Promise<void> {
-    await this.#consumer.stop()
+    this.#isLeaving = true
     const held = [...this.#positions]
       .filter(([name]) => this.#partitions.includes(name))
       .map(([, position]) => position)
-    if (held.length > 0) {
-      const offsets = held.map(({ topic, partition, offset }) => ({ topic, partition, offset: `${offset}` }))
-      await this.#consumer.commitOffsets(offsets)
-    }
+    if (held.length > 0) await this.#commitAll(held).catch(complain('commit'))
     await this.#consumer.disconnect()
     this.#partitions = []
   }
@@ -102,22 +107,26 @@ export class Member {
   async #onBatch({ batch, isStale }: EachBatchPayload): Promise<void> {
     const { topic, partition, messages } = batch
     const last = messages.at(-1)
-    if (last === undefined || isStale()) return
+    if (last === undefined || isStale() || this.#isLeaving) return
     for (const { offset, value } of messages) {
       this.#received.push({ topic, partition, offset: Number(offset), value: value?.toString() ?? null })
     }
     const next = { topic, partition, offset: Number(last.offset) + 1 }
     this.#positions.set(`${topic}-${partition}`, next)
     if (!this.#commit) return
-    try {
-      await this.#consumer.commitOffsets([{ ...next, offset: `${next.offset}` }])
-    } catch (error) {
-      // The heartbeat tells kafkajs what to do about it; the next commit covers this one.
-      process.stderr.write(`commit: ${error instanceof Error ? error.message : String(error)}\n`)
-    }
+    // Where it fails, the heartbeat tells kafkajs what to do about it; the next commit covers this one.
+    await this.#commitAll([next]).catch(complain('commit'))
+  }
+
+  #commitAll(positions: readonly Position[]): Promise<void> {
+    return this.#consumer.commitOffsets(positions.map(position => ({ ...position, offset: `${position.offset}` })))
   }
 
   #assertGoing(): void {
     if (this.#ended !== null) throw this.#ended
   }
+}
+
+const complain = (what: string) => (error: unknown) => {
+  process.stderr.write(`${what}: ${error instanceof Error ? error.message : String(error)}\n`)
 }

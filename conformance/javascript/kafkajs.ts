@@ -121,7 +121,7 @@ async function produceMany(fields: Fields<'produceMany'>): Promise<Ok<'produceMa
 async function read<T>(
   topic: string,
   timeoutMs: number,
-  seekTo: { partition: number; offset: number } | null,
+  position: (() => { readonly partition: number; readonly offset: number }) | null,
   onBatch: (payload: EachBatchPayload, done: () => void) => void,
   result: () => T,
 ): Promise<T> {
@@ -136,21 +136,25 @@ async function read<T>(
     await consumer.connect()
     await consumer.subscribe({ topics: [topic], fromBeginning: true })
     const over = new AbortController()
+    // Also when it has to join again: it goes on where it was.
+    consumer.on(consumer.events.GROUP_JOIN, () => {
+      if (position !== null) consumer.seek({ topic, ...withText(position()) })
+    })
     const running = consumer.run({
       autoCommit: false,
       eachBatch: async payload => {
         if (!over.signal.aborted) onBatch(payload, () => over.abort())
       },
     })
-    running.catch(() => undefined)
-    await running
-    if (seekTo !== null) consumer.seek({ topic, partition: seekTo.partition, offset: `${seekTo.offset}` })
+    running.catch(error => process.stderr.write(`reading: ${error.message}\n`))
     await sleep(timeoutMs, undefined, { signal: over.signal }).catch(() => undefined)
     return result()
   } finally {
     await drop(consumer, groupId)
   }
 }
+
+const withText = <P extends { offset: number }>(position: P) => ({ ...position, offset: `${position.offset}` })
 
 async function drop(consumer: Consumer, groupId: string): Promise<void> {
   await consumer.disconnect().catch(() => undefined)
@@ -163,7 +167,7 @@ function consume({ topic, partition, from, count, timeoutMs }: Fields<'consume'>
   return read(
     topic,
     timeoutMs,
-    { partition, offset: from },
+    () => ({ partition, offset: next }),
     ({ batch }, done) => {
       if (batch.partition !== partition) return
       for (const { offset, key, value, headers = {}, timestamp } of batch.messages) {
@@ -327,6 +331,8 @@ const handlers: Handlers = {
   alterConfigs,
   describeConfigs,
   async deleteRecords({ topic, partition, before }) {
+    // It knows leaders only of topics that it has asked about before.
+    await (await admin()).fetchTopicOffsets(topic)
     await (await admin()).deleteTopicRecords({ topic, partitions: [{ partition, offset: `${before}` }] })
     return {}
   },

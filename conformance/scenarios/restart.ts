@@ -112,6 +112,11 @@ class Producing {
   }
 }
 
+function unlessKafkaError(error: unknown): null {
+  if (error instanceof KafkaError) return null
+  throw error
+}
+
 /** What the group has committed; it only grows. */
 class CommittedFloor {
   readonly #stage: Stage
@@ -128,7 +133,11 @@ class CommittedFloor {
   async check(): Promise<void> {
     const helper = await this.#stage.helper()
     for (let partition = 0; partition < partitions; partition++) {
-      const { offset } = await helper.ask('committed', { group: this.#group, topic: this.#topic, partition })
+      const asked = { group: this.#group, topic: this.#topic, partition }
+      // A broker that has just come back may still be reading what was committed.
+      const { offset } = await eventually(15_000, 'that committed offsets are known', () =>
+        helper.ask('committed', asked).catch(unlessKafkaError),
+      )
       const before = this.#offsets[partition]!
       holds(offset >= before, `the committed offset of partition ${partition} went back from ${before} to ${offset}`)
       this.#offsets[partition] = offset
