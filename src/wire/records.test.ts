@@ -19,7 +19,7 @@ import {
   stampLogAppendTime,
   writeInt64,
 } from './record-batch.ts'
-import { findMaxTimestampRecord, findRecordByTime, readRecords, walkRecords } from './records.ts'
+import { checkRecords, findMaxTimestampRecord, findRecordByTime, readRecords, walkRecords } from './records.ts'
 
 function parts(batch: Rope): { header: BatchHeader; records: Rope } {
   const header = readBatchHeaderOfRope(batch)
@@ -87,6 +87,12 @@ describe('any records', () => {
           headers: headers.map(([name, content]) => ({ key: name, value: content })),
         }))
         assert.deepEqual(readRecords(header, records), wanted)
+        const checked: unknown[] = []
+        checkRecords(header, records, (...record) => checked.push(record))
+        assert.deepEqual(
+          checked,
+          given.map(({ key, timestampMs }, i) => [i, timestampMs, key !== null]),
+        )
       }),
     )
   })
@@ -133,7 +139,15 @@ describe('records that lie are protocol errors', () => {
   function refused(batch: Buffer): void {
     const { header, records } = parts(ropeOf(batch))
     assert.throws(() => readRecords(header, records), ProtocolError)
+    assert.throws(() => checkRecords(header, records, () => {}), ProtocolError)
   }
+
+  test('offsets that leave one out, come twice or go back, where they are checked', () => {
+    for (const second of [0, 2, 3]) {
+      const { header, records } = parts(ropeOf(buildBatch([{}, { offsetDelta: second }, {}], { lastOffsetDelta: 5 })))
+      assert.throws(() => checkRecords(header, records, () => {}), ProtocolError)
+    }
+  })
 
   test('more or fewer of them than the header says', () => {
     refused(buildBatch(one, { recordCount: 2, lastOffsetDelta: 1 }))
@@ -171,8 +185,10 @@ describe('records that lie are protocol errors', () => {
       const cut = prng.chance(0.2) ? prng.between(batchHeaderBytes, batch.length) : batch.length
       const { header, records } = parts(ropeOf(batch.subarray(0, cut)))
       try {
-        readRecords(header, records)
+        const areInOrder = readRecords(header, records).every(({ offset }, at) => offset === at)
         findMaxTimestampRecord(header, records)
+        if (areInOrder) checkRecords(header, records, () => {})
+        else assert.throws(() => checkRecords(header, records, () => {}), ProtocolError)
       } catch (error) {
         assert.ok(error instanceof ProtocolError, `${error}`)
         failed++

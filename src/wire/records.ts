@@ -77,6 +77,31 @@ export function findMaxTimestampRecord(header: BatchHeader, records: Rope): Time
   return offsetOfMax < 0 ? null : { offset: offsetOfMax as Offset, timestampMs: max }
 }
 
+/** Called for each record in order, with its place in the batch. */
+export type RecordCheck = (index: number, timestampMs: number, hasKey: boolean) => void
+
+/**
+ * Walks whole records, every byte accounted for, where a broker has to vouch for what is in a batch of a producer. Their offsets
+ * must follow each other without a gap.
+ */
+export function checkRecords(header: BatchHeader, records: Rope, check: RecordCheck): void {
+  const from = new WireReader(records)
+  for (let i = 0; i < header.recordCount; i++) {
+    const end = readEnd(from)
+    from.skip(attributesBytes)
+    const timestampMs = readTimestamp(from, header)
+    if (readOffset(from, header) !== header.baseOffset + i) {
+      throw new ProtocolError('the offsets of records do not follow each other')
+    }
+    const hasKey = skipNullable(from)
+    skipNullable(from)
+    skipHeaders(from)
+    if (from.position !== end) throw new ProtocolError('a record is not of the length that it states')
+    check(i, timestampMs, hasKey)
+  }
+  from.finish()
+}
+
 /** All records with their contents, every byte accounted for. Keys and values are views where they lie in one chunk. */
 export function readRecords(header: BatchHeader, records: Rope): KafkaRecord[] {
   const from = new WireReader(records)
@@ -118,9 +143,31 @@ function readOffset(from: WireReader, header: BatchHeader): Offset {
 }
 
 function readNullable(from: WireReader): Buffer | null {
+  const length = readLength(from)
+  return length === -1 ? null : from.bytes(length)
+}
+
+/** Of a key or a value; -1 for null. */
+function readLength(from: WireReader): number {
   const length = from.varint()
   if (length < -1 || length > from.remaining) throw new ProtocolError(`a key or value cannot be ${length} bytes long`)
-  return length === -1 ? null : from.bytes(length)
+  return length
+}
+
+/** Whether there was something but null. */
+function skipNullable(from: WireReader): boolean {
+  const length = readLength(from)
+  if (length > 0) from.skip(length)
+  return length >= 0
+}
+
+function skipHeaders(from: WireReader): void {
+  const count = from.varint()
+  if (count < 0) throw new ProtocolError('a count of headers is negative')
+  for (let i = 0; i < count; i++) {
+    if (!skipNullable(from)) throw new ProtocolError('the key of a header is null')
+    skipNullable(from)
+  }
 }
 
 function readHeaders(from: WireReader): RecordHeader[] {
