@@ -21,6 +21,7 @@ import type { Random } from '../io/random.ts'
 import { type LogEvent, LogStore, type LogStoreSettings } from '../log/log-store.ts'
 import { discardPartition, PartitionLog } from '../log/partition-log.ts'
 import type { KafkaErrorName } from '../wire/kafka-errors.ts'
+import { LookGate } from './look-gate.ts'
 import { Partition } from './partition.ts'
 import type { CreateOutcome, GrowOutcome, LogDir, Quorum, QuorumMember, Storage, Topic, TopicSpec } from './storage.ts'
 import { isInternalTopic } from './topic-names.ts'
@@ -95,6 +96,7 @@ export class Engine implements Storage, AsyncDisposable {
   readonly #hooks: EngineHooks
   readonly #store: LogStore
   readonly #metadata: MetadataLog
+  readonly #gate: LookGate
   readonly #topics = new Map<TopicId, OpenTopic>()
   /** Topics whose new partitions are being opened. */
   readonly #growing = new Map<TopicId, Promise<void>>()
@@ -119,6 +121,7 @@ export class Engine implements Storage, AsyncDisposable {
     this.#hooks = options.hooks
     this.#store = options.store
     this.#metadata = options.metadata
+    this.#gate = new LookGate(options.io.clock)
     this.nodeId = options.identity.nodeId as NodeId
     this.clusterId = topicIdText(options.identity.clusterId)
   }
@@ -295,6 +298,7 @@ export class Engine implements Storage, AsyncDisposable {
     this.#tickTimer?.cancel()
     for (const timer of this.#purgeTimers) timer.cancel()
     this.#metadata.close()
+    this.#gate.close()
     for (const topic of this.#topics.values()) for (const partition of topic.partitions) partition.close()
     await this.#store.close()
     this.#metadata.abandon()
@@ -467,6 +471,7 @@ export class Engine implements Storage, AsyncDisposable {
     const partition = new Partition(log, {
       clock: this.#io.clock,
       compute: this.#io.compute,
+      gate: this.#gate,
       metadata: this.#metadata,
       nodeId: this.nodeId,
       settings: () => current.settings,

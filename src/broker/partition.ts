@@ -2,6 +2,7 @@
  * One partition as requests see it: appends in order, rolls, look-ups, retention. Its log does the storing; the metadata
  * decides about the chain.
  *
+ * Where the topic has rules for records (`record-rules.ts`) a batch is looked into first; batches behind it keep their order.
  * A batch that cannot be taken at once (a roll is under way, there is no room in memory or journal) waits in order behind
  * the others, for a second at most; then its producer is told to try again.
  */
@@ -20,8 +21,11 @@ import type { ProducerBatch } from '../log/producers.ts'
 import type { SegmentRead } from '../log/read.ts'
 import { type RetentionRules, retainedFrom } from '../log/retention.ts'
 import { type BatchHeader, stampLogAppendTime } from '../wire/record-batch.ts'
+import { InOrder } from './in-order.ts'
 import { endOfEpoch, epochOf } from './leader-epochs.ts'
+import type { LookGate } from './look-gate.ts'
 import { MissedBatches } from './missed-batches.ts'
+import { isQuickLook, type Looked, look, lookNow, mustBeLookedInto, type Refused } from './record-rules.ts'
 import type {
   Acks,
   ActiveProducer,
@@ -39,6 +43,8 @@ import type { TopicSettings } from './topic-settings.ts'
 export interface PartitionParts {
   readonly clock: Clock
   readonly compute: Compute
+  /** The node's, of all its partitions. */
+  readonly gate: LookGate
   readonly metadata: MetadataLog
   readonly nodeId: NodeId
   readonly settings: () => TopicSettings
@@ -58,7 +64,10 @@ interface Waiting {
   readonly resolve: (outcome: AppendOutcome) => void
 }
 
-type RefusalError = Exclude<AppendOutcome['error'], 'NONE'>
+/** Batches that wait for one that is looked into. */
+const looksBytesMax = 32 << 20
+
+type RefusalError = Refused['error']
 
 export class Partition implements PartitionStore {
   readonly topicId: TopicId
@@ -74,6 +83,8 @@ export class Partition implements PartitionStore {
   /** Retries of batches that are not durable yet: answered when the original is. */
   #retries: (Pick<ProducerBatch, 'base' | 'end'> & { readonly resolve: (outcome: AppendOutcome) => void })[] = []
   readonly #missed = new MissedBatches()
+  /** Batches that are looked into before they are taken, and those behind them. */
+  readonly #looks = new InOrder<Looked>()
   #deleteTimers = new Set<Timer>()
   #closed = false
 
@@ -148,8 +159,9 @@ export class Partition implements PartitionStore {
     const refusal = this.#refuses(acks)
     if (refusal !== null) return Promise.resolve(refusal)
     return new Promise(resolve => {
-      if (this.#mustWait(batch)) this.#wait(batch, acks, resolve)
-      else this.#take(batch, acks, resolve)
+      const isAsItComes = this.#looks.isEmpty && !mustBeLookedInto(this.#parts.settings(), batch.header)
+      if (isAsItComes) this.#admit(batch, acks, resolve)
+      else this.#lookFirst(batch, acks, resolve)
     })
   }
 
@@ -228,14 +240,14 @@ export class Partition implements PartitionStore {
     this.#waitTimer?.cancel()
     this.#stopListening?.()
     for (const timer of this.#deleteTimers) timer.cancel()
-    const gone = refuse('UNKNOWN_TOPIC_OR_PARTITION', 'the partition is gone')
+    this.#looks.end(gone)
     for (const waiting of this.#waiting.splice(0)) waiting.resolve(gone)
     for (const retry of this.#retries.splice(0)) retry.resolve(gone)
     for (const listener of this.#listeners) listener()
   }
 
   #refuses(acks: Acks): AppendOutcome | null {
-    if (this.#closed) return refuse('UNKNOWN_TOPIC_OR_PARTITION', 'the partition is gone')
+    if (this.#closed) return gone
     if (this.#log.isSuspect) {
       return refuse(
         'KAFKA_STORAGE_ERROR',
@@ -247,6 +259,46 @@ export class Partition implements PartitionStore {
       return refuse('NOT_ENOUGH_REPLICAS', `min.insync.replicas is ${minInsyncReplicas} and there is one replica`)
     }
     return null
+  }
+
+  /** Batches behind one that is being looked into wait for it, whether they are looked into themselves or not. */
+  #lookFirst(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
+    const bytes = batch.bytes.length
+    const hasRoom = this.#looks.isEmpty || this.#looks.weight + bytes <= looksBytesMax
+    this.#looks.add(bytes, hasRoom ? this.#look(batch) : tooManyLooks, looked => {
+      if (looked.error === 'NONE') this.#admit(looked.batch, acks, resolve)
+      else {
+        if (looked.error === 'KAFKA_STORAGE_ERROR') this.#miss(batch)
+        resolve(looked)
+      }
+    })
+  }
+
+  #look(batch: Batch): Looked | Promise<Looked> {
+    const { clock, compute, gate } = this.#parts
+    const settings = this.#parts.settings()
+    if (!mustBeLookedInto(settings, batch.header)) return { error: 'NONE', batch }
+    if (isQuickLook(settings, batch.header)) return lookNow(batch, settings, clock.nowMs())
+    const looking = gate.pass(batch.bytes.length, async () =>
+      this.#closed ? gone : look(batch, this.#parts.settings(), clock.nowMs(), compute),
+    )
+    return looking.then(
+      looked => looked ?? tooManyLooks,
+      error => {
+        this.#parts.fail(error)
+        return failedLook
+      },
+    )
+  }
+
+  /** Takes a batch whose contents are as the topic wants them. */
+  #admit(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
+    if (this.#mustWait(batch)) this.#wait(batch, acks, resolve)
+    else this.#take(batch, acks, resolve)
+  }
+
+  #miss(batch: Batch): void {
+    this.#missed.note(batch.header, this.#parts.clock.monotonicMs())
   }
 
   #mustWait(batch: Batch): boolean {
@@ -315,7 +367,7 @@ export class Partition implements PartitionStore {
   #wait(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
     const now = this.#parts.clock.monotonicMs()
     if (this.#log.store.isDiskFull) {
-      this.#missed.note(batch.header, now)
+      this.#miss(batch)
       resolve(refuse('KAFKA_STORAGE_ERROR', 'the disk is full'))
       return
     }
@@ -362,7 +414,7 @@ export class Partition implements PartitionStore {
   #refuseWaiting(until: number, message: string): void {
     for (let first = this.#waiting[0]; first !== undefined && first.until <= until; first = this.#waiting[0]) {
       this.#waiting.shift()
-      this.#missed.note(first.batch.header, this.#parts.clock.monotonicMs())
+      this.#miss(first.batch)
       first.resolve(refuse('KAFKA_STORAGE_ERROR', message))
     }
   }
@@ -513,6 +565,10 @@ function retentionRules(settings: TopicSettings): RetentionRules {
   return settings.deletesOld ? settings : noLimits
 }
 
-function refuse(error: RefusalError, message: string): AppendOutcome {
+function refuse(error: RefusalError, message: string): Refused {
   return { error, message }
 }
+
+const gone = refuse('UNKNOWN_TOPIC_OR_PARTITION', 'the partition is gone')
+const tooManyLooks = refuse('KAFKA_STORAGE_ERROR', 'more batches are to be unfolded than this node can do now')
+const failedLook = refuse('UNKNOWN_SERVER_ERROR', 'the batch could not be looked into')
