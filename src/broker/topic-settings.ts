@@ -1,7 +1,8 @@
+/** What a topic's configs come to: texts parsed, defaults applied. `configs.ts` makes it. */
 export const compressionTypes = ['producer', 'uncompressed', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 export type CompressionType = (typeof compressionTypes)[number]
 
-/** The configs of one topic with their defaults applied, as the engine reads them on the hot path. */
+/** The configs of one topic, as the engine reads them on the hot path. */
 export interface TopicSettings {
   /** `cleanup.policy` names `delete`: retention removes old segments. */
   readonly deletesOld: boolean
@@ -10,7 +11,6 @@ export interface TopicSettings {
   /** `producer` stores batches as they come. */
   readonly compressionType: CompressionType
   readonly gzipLevel: number
-  readonly lz4Level: number
   readonly zstdLevel: number
   readonly segmentBytes: number
   readonly segmentMs: number
