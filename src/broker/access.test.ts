@@ -68,6 +68,30 @@ test('who may do nothing is told so by every API with a rule', async () => {
       const request = { resources: [secretConfigs], validateOnly: false }
       return errorIn((await ask(apis.incrementalAlterConfigs, 1, request)).responses[0])
     },
+    createPartitions: async () => {
+      const request = { topics: [{ name: 'secret', count: 2, assignments: null }], timeoutMs: 1, validateOnly: false }
+      return errorIn((await ask(apis.createPartitions, 3, request)).results[0])
+    },
+    deleteRecords: async () => {
+      const partitions = [{ partitionIndex: 0, offset: -1 }]
+      const request = { topics: [{ name: 'secret', partitions }], timeoutMs: 1 }
+      return errorIn((await ask(apis.deleteRecords, 2, request)).topics[0]?.partitions[0])
+    },
+    offsetForLeaderEpoch: async () => {
+      const request = { topics: [{ topic: 'secret', partitions: [{ partition: 0, leaderEpoch: 0 }] }] }
+      return errorIn((await ask(apis.offsetForLeaderEpoch, 4, request)).topics[0]?.partitions[0])
+    },
+    describeTopicPartitions: async () =>
+      errorIn((await ask(apis.describeTopicPartitions, 0, { topics: [{ name: 'secret' }] })).topics[0]),
+    describeLogDirs: async () => errorIn(await ask(apis.describeLogDirs, 3, { topics: null })),
+    electLeaders: async () => errorIn(await ask(apis.electLeaders, 2, { topicPartitions: null })),
+    listPartitionReassignments: async () => errorIn(await ask(apis.listPartitionReassignments, 0, {})),
+    describeQuorum: async () => errorIn(await ask(apis.describeQuorum, 2, { topics: [] })),
+    describeProducers: async () => {
+      const request = { topics: [{ name: 'secret', partitionIndexes: [0] }] }
+      return errorIn((await ask(apis.describeProducers, 0, request)).topics[0]?.partitions[0])
+    },
+    listConfigResources: async () => errorIn(await ask(apis.listConfigResources, 1, {})),
   }
   for (const { api } of handlers) {
     const name = nameOf(api.key)

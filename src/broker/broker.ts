@@ -20,12 +20,19 @@ import { GroupCoordinator } from './groups/coordinator.ts'
 import type { Answer, Handler } from './handler.ts'
 import { alterConfigs } from './handlers/alter-configs.ts'
 import { apiVersions, unknownApiVersionsVersion } from './handlers/api-versions.ts'
+import { createPartitions } from './handlers/create-partitions.ts'
 import { createTopics } from './handlers/create-topics.ts'
 import { deleteGroups } from './handlers/delete-groups.ts'
+import { deleteRecords } from './handlers/delete-records.ts'
 import { deleteTopics } from './handlers/delete-topics.ts'
 import { describeCluster } from './handlers/describe-cluster.ts'
 import { describeConfigs } from './handlers/describe-configs.ts'
 import { describeGroups } from './handlers/describe-groups.ts'
+import { describeLogDirs } from './handlers/describe-log-dirs.ts'
+import { describeProducers } from './handlers/describe-producers.ts'
+import { describeQuorum } from './handlers/describe-quorum.ts'
+import { describeTopicPartitions } from './handlers/describe-topic-partitions.ts'
+import { electLeaders } from './handlers/elect-leaders.ts'
 import { fetch } from './handlers/fetch.ts'
 import { findCoordinator } from './handlers/find-coordinator.ts'
 import { heartbeat } from './handlers/heartbeat.ts'
@@ -33,12 +40,15 @@ import { incrementalAlterConfigs } from './handlers/incremental-alter-configs.ts
 import { initProducerId } from './handlers/init-producer-id.ts'
 import { joinGroup } from './handlers/join-group.ts'
 import { leaveGroup } from './handlers/leave-group.ts'
+import { listConfigResources } from './handlers/list-config-resources.ts'
 import { listGroups } from './handlers/list-groups.ts'
 import { listOffsets } from './handlers/list-offsets.ts'
+import { listPartitionReassignments } from './handlers/list-partition-reassignments.ts'
 import { metadata } from './handlers/metadata.ts'
 import { offsetCommit } from './handlers/offset-commit.ts'
 import { offsetDelete } from './handlers/offset-delete.ts'
 import { offsetFetch } from './handlers/offset-fetch.ts'
+import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts'
 import { produce } from './handlers/produce.ts'
 import { syncGroup } from './handlers/sync-group.ts'
 import { ProducerIds } from './producer-ids.ts'
@@ -69,6 +79,16 @@ export const handlers: readonly Handler[] = [
   describeConfigs,
   alterConfigs,
   incrementalAlterConfigs,
+  createPartitions,
+  deleteRecords,
+  offsetForLeaderEpoch,
+  describeTopicPartitions,
+  describeLogDirs,
+  electLeaders,
+  listPartitionReassignments,
+  describeQuorum,
+  describeProducers,
+  listConfigResources,
 ]
 
 const served = handlers.map(({ api }) => api).sort((a, b) => a.key - b.key)

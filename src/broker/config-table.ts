@@ -12,6 +12,8 @@ export interface ConfigDefinition {
   readonly default: string | null
   readonly min?: number
   readonly max?: number
+  /** A number between the two that is none of them all the same. */
+  readonly excluded?: number
   /** Of a list: what its items are made of. */
   readonly oneOf?: readonly string[]
   /** Of a list with `oneOf`: whether it may be empty. */
@@ -63,6 +65,7 @@ export const topicConfigTable = [
     default: '-1',
     min: -1,
     max: 9,
+    excluded: 0,
     synonyms: [same('compression.gzip.level', '-1')],
     doc: 'The level for compression.type=gzip.',
   },
@@ -72,6 +75,7 @@ export const topicConfigTable = [
     default: '9',
     min: 1,
     max: 17,
+    fixed: 'lz4 has one level here',
     synonyms: [same('compression.lz4.level', '9')],
     doc: 'The level for compression.type=lz4.',
   },

@@ -43,7 +43,6 @@ test("a topic without overrides has Kafka's defaults", () => {
     compacts: false,
     compressionType: 'producer',
     gzipLevel: -1,
-    lz4Level: 9,
     zstdLevel: 3,
     segmentBytes: 1_073_741_824,
     segmentMs: 604_800_000,
@@ -94,6 +93,7 @@ test('a value of the wrong kind is refused with a sentence that says what is wan
     ['min.cleanable.dirty.ratio', '1.5', /at most 1/],
     ['cleanup.policy', 'delete,shred', /made of delete, compact/],
     ['cleanup.policy', 'delete,delete', /not name anything twice/],
+    ['compression.gzip.level', '0', /must not be 0/],
     ['compression.type', 'brotli', /one of uncompressed, zstd/],
     ['retention.ms', `1${' '.repeat(2_000)}`, /more than 1000 characters/],
   ]

@@ -138,7 +138,6 @@ export function topicSettings(broker: BrokerConfigs, overrides: ReadonlyMap<stri
     compacts: policies.includes('compact'),
     compressionType: compressionTypeOf(text('compression.type')),
     gzipLevel: number('compression.gzip.level'),
-    lz4Level: number('compression.lz4.level'),
     zstdLevel: number('compression.zstd.level'),
     segmentBytes: number('segment.bytes'),
     segmentMs: number('segment.ms'),
@@ -304,9 +303,10 @@ function parseWhole(definition: ConfigDefinition, text: string, bits: bigint): n
   return inRange(definition, toNumber(text))
 }
 
-function inRange({ min, max }: ConfigDefinition, value: number): number | { readonly problem: string } {
+function inRange({ min, max, excluded }: ConfigDefinition, value: number): number | { readonly problem: string } {
   if (min !== undefined && value < min) return { problem: `it must be at least ${min}` }
   if (max !== undefined && value > max) return { problem: `it must be at most ${max}` }
+  if (value === excluded) return { problem: `it must not be ${excluded}` }
   return value
 }
 
