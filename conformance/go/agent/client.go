@@ -99,6 +99,11 @@ type Joining struct {
 	Commit         bool
 }
 
+// HeartbeatInterval is short, since members learn of a rebalance by a heartbeat only.
+func HeartbeatInterval(sessionTimeout time.Duration) time.Duration {
+	return min(sessionTimeout/3, 500*time.Millisecond)
+}
+
 // Backoff before another attempt, within the protocol's 100 ms to 1 s.
 func Backoff(attempt int) time.Duration {
 	return min(time.Duration(max(attempt, 1))*100*time.Millisecond, time.Second)

@@ -152,39 +152,73 @@ func (c *client) Offset(ctx context.Context, topic string, partition int32, time
 func (c *client) Commit(ctx context.Context, group, topic string, partition int32, offset int64, metadata string) error {
 	offsets := kadm.Offsets{}
 	offsets.Add(kadm.Offset{Topic: topic, Partition: partition, At: offset, LeaderEpoch: -1, Metadata: metadata})
-	committed, err := c.adm().CommitOffsets(ctx, group, offsets)
-	if err != nil {
+	return patiently(ctx, func() error {
+		committed, err := c.adm().CommitOffsets(ctx, group, offsets)
+		if err != nil {
+			return err
+		}
+		return committed.Error()
+	})
+}
+
+func (c *client) Committed(ctx context.Context, group, topic string, partition int32) (offset int64, metadata string, err error) {
+	err = patiently(ctx, func() error {
+		offset, metadata = -1, ""
+		fetched, err := c.adm().FetchOffsets(ctx, group)
+		if err != nil {
+			return err
+		}
+		if committed, has := fetched.Lookup(topic, partition); has {
+			offset, metadata = committed.At, committed.Metadata
+			return committed.Err
+		}
+		return nil
+	})
+	return offset, metadata, err
+}
+
+func (c *client) DescribeGroup(ctx context.Context, group string) (state string, members int, err error) {
+	err = patiently(ctx, func() error {
+		described, err := c.adm().DescribeGroups(ctx, group)
+		if err != nil {
+			return err
+		}
+		found := described[group]
+		state, members = found.State, len(found.Members)
+		return found.Err
+	})
+	return state, members, err
+}
+
+func (c *client) ListGroups(ctx context.Context) (groups []string, err error) {
+	err = patiently(ctx, func() error {
+		listed, err := c.adm().ListGroups(ctx)
+		groups = listed.Groups()
 		return err
-	}
-	return committed.Error()
-}
-
-func (c *client) Committed(ctx context.Context, group, topic string, partition int32) (int64, string, error) {
-	fetched, err := c.adm().FetchOffsets(ctx, group)
-	if err != nil {
-		return -1, "", err
-	}
-	if committed, has := fetched.Lookup(topic, partition); has {
-		return committed.At, committed.Metadata, committed.Err
-	}
-	return -1, "", nil
-}
-
-func (c *client) DescribeGroup(ctx context.Context, group string) (string, int, error) {
-	described, err := c.adm().DescribeGroups(ctx, group)
-	if err != nil {
-		return "", 0, err
-	}
-	found := described[group]
-	return found.State, len(found.Members), found.Err
-}
-
-func (c *client) ListGroups(ctx context.Context) ([]string, error) {
-	listed, err := c.adm().ListGroups(ctx)
-	return listed.Groups(), err
+	})
+	return groups, err
 }
 
 func (c *client) DeleteGroup(ctx context.Context, group string) error {
-	_, err := c.adm().DeleteGroup(ctx, group)
-	return err
+	return patiently(ctx, func() error {
+		_, err := c.adm().DeleteGroup(ctx, group)
+		return err
+	})
+}
+
+// patiently asks a coordinator that may not be there yet, which kadm leaves to its user: a fresh Apache Kafka makes the topic
+// of offsets when it is first asked for a coordinator.
+func patiently(ctx context.Context, ask func() error) error {
+	for attempt := 1; ; attempt++ {
+		err := ask()
+		var broker *kerr.Error
+		if !errors.As(err, &broker) || !broker.Retriable {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(agent.Backoff(attempt)):
+		}
+	}
 }

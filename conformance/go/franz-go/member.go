@@ -42,7 +42,7 @@ func (c *client) Join(how agent.Joining, inbox *agent.Inbox) (agent.Member, erro
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		kgo.Balancers(balancer),
 		kgo.SessionTimeout(how.SessionTimeout),
-		kgo.HeartbeatInterval(how.SessionTimeout / 4),
+		kgo.HeartbeatInterval(agent.HeartbeatInterval(how.SessionTimeout)),
 		kgo.RebalanceTimeout(agent.RebalanceTimeout),
 		kgo.DisableAutoCommit(),
 		kgo.BlockRebalanceOnPoll(),

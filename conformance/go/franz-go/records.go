@@ -26,8 +26,8 @@ func producing(how agent.Producing, batchBytesMax int) []kgo.Opt {
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(codecs[how.Codec]),
 		kgo.ProducerBatchMaxBytes(int32(batchBytesMax)),
-		kgo.RecordDeliveryTimeout(agent.VerbTimeout),
-		// Otherwise a record whose fate is unknown is tried for ever, and the harness has to be told something.
+		// The context bounds it: RecordDeliveryTimeout counts from a record's own time, which may be long ago. Without this
+		// a record whose fate is unknown would be tried for ever, and the harness has to be told something.
 		kgo.AllowIdempotentProduceCancellation(),
 	}
 	switch how.Acks {
@@ -72,7 +72,7 @@ func (c *client) Produce(ctx context.Context, how agent.Producing, records []age
 	for i, record := range out {
 		at := slices.IndexFunc(results, func(result kgo.ProduceResult) bool { return result.Record == record })
 		if err := results[at].Err; err != nil {
-			return nil, produceError(err)
+			return nil, err
 		}
 		offsets[i] = record.Offset
 	}
@@ -120,14 +120,6 @@ func read(record *kgo.Record) agent.Record {
 		in.Headers = append(in.Headers, agent.Header{Name: header.Key, Value: string(header.Value)})
 	}
 	return in
-}
-
-// produceError gives kgo's own ends of a record the names of the protocol.
-func produceError(err error) error {
-	if errors.Is(err, kgo.ErrRecordTimeout) || errors.Is(err, kgo.ErrRecordRetries) {
-		return agent.Failure{Code: "REQUEST_TIMED_OUT", Message: err.Error()}
-	}
-	return err
 }
 
 func (c *client) Consume(ctx context.Context, topic string, from map[int32]int64, take func(agent.Record) bool) error {

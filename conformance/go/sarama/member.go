@@ -52,7 +52,7 @@ func (c *client) Join(how agent.Joining, inbox *agent.Inbox) (agent.Member, erro
 	conf.Consumer.Return.Errors = true
 	conf.Consumer.Retry.Backoff = 250 * time.Millisecond
 	conf.Consumer.Group.Session.Timeout = how.SessionTimeout
-	conf.Consumer.Group.Heartbeat.Interval = how.SessionTimeout / 4
+	conf.Consumer.Group.Heartbeat.Interval = agent.HeartbeatInterval(how.SessionTimeout)
 	conf.Consumer.Group.Rebalance.Timeout = agent.RebalanceTimeout
 	conf.Consumer.Group.Rebalance.Retry.Backoff = 250 * time.Millisecond
 	conf.Consumer.Group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{strategy()}

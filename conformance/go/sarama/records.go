@@ -138,11 +138,10 @@ func (c *client) Consume(ctx context.Context, topic string, from map[int32]int64
 	if err != nil {
 		return named(err)
 	}
-	defer consumer.Close()
+	// It waits for a fetch under way, which is nobody's concern any more.
+	defer func() { go consumer.Close() }()
 	reading, stop := context.WithCancel(ctx)
 	messages, failures := make(chan *sarama.ConsumerMessage), make(chan error)
-	var forwarding sync.WaitGroup
-	defer forwarding.Wait()
 	defer stop()
 	for partition, offset := range from {
 		// agent.Earliest is sarama.OffsetOldest.
@@ -150,7 +149,7 @@ func (c *client) Consume(ctx context.Context, topic string, from map[int32]int64
 		if err != nil {
 			return named(err)
 		}
-		forwarding.Go(func() { forward(reading, claim, messages, failures) })
+		go forward(reading, claim, messages, failures)
 	}
 	for {
 		select {
