@@ -13,6 +13,7 @@
  *   by the broker's own interval.
  * - After every step: a group that does not `exist` any more is forgotten; its next request meets a new one.
  */
+import type { TopicId } from '../../base/ids.ts'
 import type { KafkaErrorName } from '../../wire/kafka-errors.ts'
 import type { GroupRecord } from './group-record.ts'
 import type {
@@ -61,7 +62,8 @@ export type GroupEvent = { readonly at: Moment } & (
       readonly request: RequestNumber
       readonly partitions: readonly TopicPartition[]
     }
-  | { readonly do: 'topicDeleted'; readonly topic: string }
+  /** What is of this topic goes; what is of another one that has the name now stays. */
+  | { readonly do: 'topicDeleted'; readonly topic: string; readonly topicId: TopicId }
   /** All of the log has been applied (`applyRecord`): members get their session anew. */
   | { readonly do: 'loaded' }
   | { readonly do: 'written'; readonly write: number; readonly error: KafkaErrorName }

@@ -2,12 +2,13 @@
  * Offsets come and go: commits of members and of programs that are none, deletion by operators, by age, and with their topic
  * or the whole group. Nothing of it holds before it is written.
  */
+import { noTopicId, type TopicId } from '../../base/ids.ts'
 import type { KafkaErrorName } from '../../wire/kafka-errors.ts'
 import { eachOffset } from './group-durable.ts'
 import type { Moment, RequestNumber } from './group-events.ts'
 import { consumerProtocol, expiryMs, isSubscribed, mayEnd } from './group-expiry.ts'
 import { memberError } from './group-members.ts'
-import type { GroupRecord } from './group-record.ts'
+import type { CommittedOffset, GroupRecord } from './group-record.ts'
 import { exists, type Group } from './group-state.ts'
 import { answer, type Turn, touch, write } from './group-turn.ts'
 import type { CommitRequest, OffsetToCommit, TopicPartition } from './requests.ts'
@@ -78,12 +79,22 @@ function deleteOffsetsError(group: Group): KafkaErrorName {
   return live && group.protocolType !== consumerProtocol ? 'NON_EMPTY_GROUP' : 'NONE'
 }
 
-export function topicDeleted(turn: Turn, topic: string): void {
+export function topicDeleted(turn: Turn, topic: string, topicId: TopicId): void {
   const { group } = turn
-  const partitions = heldKeys(group).get(topic)
-  if (partitions === undefined) return
-  const records = Array.from(partitions, partition => tombstone(group, { topic, partition }))
-  write(turn, records, { of: 'nothing' })
+  const records: GroupRecord[] = []
+  for (const [partition, value] of newestOffsets(group, topic))
+    if (value !== null && (value.topicId === topicId || value.topicId === noTopicId))
+      records.push(tombstone(group, { topic, partition }))
+  if (records.length > 0) write(turn, records, { of: 'nothing' })
+}
+
+/** What the log will say of a topic's partitions when all that is under way is written; null: a tombstone. */
+function newestOffsets(group: Group, topic: string): Map<number, CommittedOffset | null> {
+  const newest = new Map<number, CommittedOffset | null>(group.offsets.get(topic))
+  for (const { records } of group.writes.values())
+    for (const record of records)
+      if (record.of === 'offset' && record.topic === topic) newest.set(record.partition, record.value)
+  return newest
 }
 
 /** Ends the group, if nobody is in it. It takes no more requests, and is gone when that is durable. */

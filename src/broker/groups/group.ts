@@ -61,7 +61,7 @@ function perform(turn: Turn, event: GroupEvent): void {
       deleteOffsets(turn, event.request, event.partitions)
       return
     case 'topicDeleted':
-      topicDeleted(turn, event.topic)
+      topicDeleted(turn, event.topic, event.topicId)
       return
     case 'loaded':
       restore(turn)

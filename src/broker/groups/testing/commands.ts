@@ -4,12 +4,13 @@
  *     join CLIENT [id=] [instance=] [protocols=range,sticky] [topics=t,u | meta=raw] [type=consumer] [session=] [rebalance=] [v=]
  *     sync MEMBER gen= [instance=] [assign=MEMBER:what,…] [type=] [protocol=]
  *     heartbeat MEMBER gen= [instance=] | leave MEMBER[/INSTANCE]…
- *     commit TOPIC-PARTITION=OFFSET[:metadata]… [member=] [gen=] [instance=] [retention=]
+ *     commit TOPIC-PARTITION=OFFSET[:metadata]… [member=] [gen=] [instance=] [retention=] [id=TOPIC-ID]
  *     stable CLIENT[/INSTANCE]… [as join]: all of them join an empty group and get their assignments
- *     delete | delete-offsets TOPIC-PARTITION… | topic-deleted TOPIC
+ *     delete | delete-offsets TOPIC-PARTITION… | topic-deleted TOPIC [id=]
  *     written [WRITE…] [ERROR] | pass MS | wall MS | expire | reload | close ERROR | set name=value…
  *     describe | list | fetch [TOPIC-PARTITION…] | members | waiting | log
  */
+import type { TopicId } from '../../../base/ids.ts'
 import type { KafkaErrorName } from '../../../wire/kafka-errors.ts'
 import { recordsOf } from '../group-durable.ts'
 import { nextExpiryMs } from '../group-expiry.ts'
@@ -51,8 +52,9 @@ export const commands: Readonly<Record<string, Command>> = {
   'delete-offsets'(world, words) {
     world.ask({ do: 'deleteOffsets', partitions: words.map(partitionOf) })
   },
-  'topic-deleted'(world, [topic = '']) {
-    world.feed({ do: 'topicDeleted', topic })
+  'topic-deleted'(world, words) {
+    const [topic = ''] = plain(words)
+    world.feed({ do: 'topicDeleted', topic, topicId: topicIdOf(words.find(isSetting)?.slice('id='.length)) })
   },
   written(world, words) {
     const numbers = words.filter(word => /^\d/.test(word)).map(Number)
@@ -206,7 +208,7 @@ function syncOf(words: readonly string[]): SyncRequest {
 }
 
 function commitOf(words: readonly string[]): CommitRequest {
-  const { member = '', gen = '-1', instance = null, retention = '-1', ...offsets } = settings(words)
+  const { member = '', gen = '-1', instance = null, retention = '-1', id, ...offsets } = settings(words)
   return {
     groupId: 'g',
     generation: Number(gen),
@@ -218,13 +220,18 @@ function commitOf(words: readonly string[]): CommitRequest {
       const length = Number(/^(\d+)chars$/.exec(metadata)?.[1] ?? -1)
       return {
         ...partitionOf(key),
-        topicId: '0123456789abcdef0123456789abcdef' as CommitRequest['offsets'][number]['topicId'],
+        topicId: topicIdOf(id),
         offset: Number(offset),
         leaderEpoch: Number(epoch),
         metadata: length < 0 ? metadata : 'm'.repeat(length),
       }
     }),
   }
+}
+
+/** Ids are numbers in scripts; 0 is none. */
+function topicIdOf(number = '1'): TopicId {
+  return number.padStart(32, '0') as TopicId
 }
 
 function partitionOf(word: string): TopicPartition {
