@@ -63,6 +63,8 @@ export interface CoordinatorBounds {
   readonly waitingMax: number
   /** Groups of which nothing is durable; beyond that no new one begins. */
   readonly fleetingMax: number
+  /** The topic's segments are at least this large: Kafka's own bound. */
+  readonly segmentBytesMin: number
 }
 
 const boundsDefault: CoordinatorBounds = {
@@ -70,12 +72,11 @@ const boundsDefault: CoordinatorBounds = {
   loadWaitMs: 5000,
   waitingMax: 100_000,
   fleetingMax: 100_000,
+  segmentBytesMin: 1 << 20,
 }
 
 /** Partitions that are read side by side. */
 const loadConcurrency = 4
-/** Kafka's bound for a topic's segments. */
-const segmentBytesMin = 1 << 20
 
 interface OffsetsTopic {
   readonly id: TopicId
@@ -111,7 +112,6 @@ export class GroupCoordinator implements AsyncDisposable {
     this.#bounds = { ...boundsDefault, ...parts.bounds }
     const topic = parts.storage.topicByName(offsetsTopicName)
     if (topic !== undefined) this.#open(topic)
-    this.#scheduleExpiry()
   }
 
   /** Whether this node coordinates the group, and is ready to. */
@@ -284,7 +284,7 @@ export class GroupCoordinator implements AsyncDisposable {
       configs: new Map([
         ['cleanup.policy', 'compact'],
         ['compression.type', 'producer'],
-        ['segment.bytes', String(Math.max(offsetsTopicSegmentBytes, segmentBytesMin))],
+        ['segment.bytes', String(Math.max(offsetsTopicSegmentBytes, this.#bounds.segmentBytesMin))],
       ]),
     })
     const topic = outcome.error === 'NONE' ? outcome.topic : storage.topicByName(offsetsTopicName)
@@ -304,6 +304,7 @@ export class GroupCoordinator implements AsyncDisposable {
         loading[index]?.resolve('settled')
       }
     }
+    this.#scheduleExpiry()
     for (let i = 0; i < loadConcurrency; i++) loadNext().catch(error => this.#fail(error))
     return opened
   }

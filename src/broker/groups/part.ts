@@ -12,9 +12,10 @@ import { invariant, unreachable } from '../../base/invariant.ts'
 import type { Clock, Timer } from '../../io/clock.ts'
 import type { KafkaErrorName } from '../../wire/kafka-errors.ts'
 import { nextDeadlineMs, stepGroup } from './group.ts'
-import { applyRecord, eachOffset, recordsOf } from './group-durable.ts'
+import { applyRecord, recordsOf } from './group-durable.ts'
 import type { GroupAnswer, GroupEffect, GroupEvent, Moment } from './group-events.ts'
 import { nextExpiryMs } from './group-expiry.ts'
+import { offsetTopics } from './group-queries.ts'
 import type { GroupRecord } from './group-record.ts'
 import { exists, type Group, type GroupSettings, newGroup } from './group-state.ts'
 import type { LiveRecords, OffsetsLog } from './offsets-log.ts'
@@ -69,9 +70,9 @@ export class Part {
     this.#isLoaded = true
     for (const { group } of [...this.#kept.values()]) {
       this.#step(group, { do: 'loaded' })
-      for (const { topic, topicId } of topicsOf(group)) {
+      for (const { topic, topicId } of offsetTopics(group)) {
         // Its deletion was cut off before its offsets were gone.
-        if (this.#parts.isTopicGone(topic, topicId)) this.#step(group, { do: 'topicDeleted', topic })
+        if (this.#parts.isTopicGone(topic, topicId)) this.#step(group, { do: 'topicDeleted', topic, topicId })
       }
     }
   }
@@ -95,8 +96,8 @@ export class Part {
     this.#step(this.look(groupId), happening)
   }
 
-  topicDeleted(topic: string, _topicId: TopicId): void {
-    for (const { group } of [...this.#kept.values()]) this.#step(group, { do: 'topicDeleted', topic })
+  topicDeleted(topic: string, topicId: TopicId): void {
+    for (const { group } of [...this.#kept.values()]) this.#step(group, { do: 'topicDeleted', topic, topicId })
   }
 
   /** Offsets that were kept long enough go, and empty groups with them. */
@@ -211,14 +212,4 @@ export class Part {
   #now(): Moment {
     return { monotonicMs: this.#parts.clock.monotonicMs(), nowMs: this.#parts.clock.nowMs() }
   }
-}
-
-/** The topics that a group has offsets of, each once per id under which they were committed. */
-function topicsOf(group: Group): { readonly topic: string; readonly topicId: TopicId }[] {
-  const topics = new Map<string, { readonly topic: string; readonly topicId: TopicId }>()
-  for (const { topic, value } of eachOffset(group.offsets)) {
-    const { topicId } = value
-    topics.set(`${topicId}/${topic}`, { topic, topicId })
-  }
-  return [...topics.values()]
 }
