@@ -2,6 +2,7 @@
  * One broker process put together: the machine's clock, disk and chance, the storage engine on them, the broker, and the
  * listeners in front. Opened in that order, closed in the reverse.
  */
+import { resolve } from 'node:path'
 import { TidelogError } from '../base/errors.ts'
 import { Broker, type RequestFacts } from '../broker/broker.ts'
 import { topicSettings } from '../broker/configs.ts'
@@ -59,15 +60,17 @@ export class Server implements AsyncDisposable {
     opening.defer(() => engine.close())
 
     const brokerLog = new RateLimitedLog(log.child({ component: 'broker' }), nodeClock)
+    let port = settings.port
     const broker = new Broker({
       ...io,
       storage: engine,
-      configs: settings.broker,
+      configs: { ...settings.broker, facts: () => factsOf(settings, port) },
       onFault: (error, request) => reportFault(brokerLog, error, request),
       onReport: what => brokerLog.warn('groups', {}, what),
       onFatal: error => onFatal(asError(error)),
     })
     const listener = await openListener(broker, settings, log.child({ component: 'kafka' }), onFatal)
+    port = listener.port
     // Side by side: members that wait for the rest of their group are in flight, and the broker sends them away.
     opening.defer(async () => {
       await Promise.all([listener.close(graceMsMax), broker.close()])
@@ -89,6 +92,14 @@ export class Server implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+/** The configs that options decide, as tools are told of them. */
+function factsOf({ host, dataDir }: Settings, port: number): ReadonlyMap<string, string> {
+  return new Map([
+    ['listeners', `PLAINTEXT://${addressText({ host, port })}`],
+    ['log.dirs', resolve(dataDir)],
+  ])
 }
 
 type EngineIo = Parameters<typeof Engine.open>[0]
