@@ -22,7 +22,7 @@ import { waitMsWithin, within } from './deadline.ts'
 import { repeated } from './repeated.ts'
 
 /** How often a change is made anew because others were faster. */
-const attemptsMax = 20
+const attemptsMax = 100
 /** Neither request says how long its client waits. */
 const alterMsMax = 30_000
 
