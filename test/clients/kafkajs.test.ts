@@ -1,4 +1,4 @@
-/** kafkajs 2.2 as a producer and an administrator. Its consumers need groups, which do not exist yet. */
+/** kafkajs 2.2 as a producer and an administrator; `groups.test.ts` has its consumers. */
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, describe, it } from 'node:test'

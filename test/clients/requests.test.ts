@@ -10,7 +10,6 @@ import { ropeOf, sliceRope } from '../../src/base/rope.ts'
 import { type Api, apis } from '../../src/wire/api-keys.ts'
 import { type BatchOptions, buildBatch, sealBatch } from '../../src/wire/build-batch.ts'
 import { decodeResponse, encodeRequest } from '../../src/wire/exchange.ts'
-import { kafkaErrorName, kafkaErrors } from '../../src/wire/kafka-errors.ts'
 import type { Draft } from '../../src/wire/schema.ts'
 import { KafkaClient } from '../support/kafka-client.ts'
 import { type TempDir, tempDir } from '../support/temp-dir.ts'
@@ -23,12 +22,35 @@ const advertised: Readonly<Record<number, readonly [number, number]>> = {
   1: [4, 18],
   2: [1, 11],
   3: [0, 13],
+  8: [2, 10],
+  9: [1, 10],
   10: [0, 6],
+  11: [0, 9],
+  12: [0, 4],
+  13: [0, 5],
+  14: [0, 5],
+  15: [0, 6],
+  16: [0, 5],
   18: [0, 4],
   19: [2, 7],
   20: [1, 6],
+  21: [0, 2],
   22: [0, 5],
+  23: [2, 4],
+  32: [1, 4],
+  33: [0, 2],
+  35: [1, 5],
+  37: [0, 3],
+  42: [0, 2],
+  43: [0, 2],
+  44: [0, 1],
+  46: [0, 0],
+  47: [0, 0],
+  55: [0, 2],
   60: [0, 2],
+  61: [0, 0],
+  74: [0, 1],
+  75: [0, 0],
 }
 
 const batchOf = (values: readonly string[], options: BatchOptions = {}) =>
@@ -352,11 +374,6 @@ describe('requests', () => {
     const { error, baseOffset } = await send(8)
     assert.deepEqual([error, baseOffset], ['NONE', 8], 'the producer’s window survives a kill')
     assert.equal((await send(9)).baseOffset, 9)
-  })
-
-  it('groups are not there yet, which FindCoordinator says in a way that clients wait for', async () => {
-    const { coordinators } = await client.call(apis.findCoordinator, 4, { keyType: 0, coordinatorKeys: ['g'] })
-    assert.equal(kafkaErrorName(coordinators[0]?.errorCode ?? 0), 'COORDINATOR_NOT_AVAILABLE')
   })
 
   it('all APIs of the table are among those tested here', () => {
