@@ -51,18 +51,22 @@ export function completeWithoutMissing(turn: Turn): void {
   if (turn.group.state === 'PreparingRebalance' && allJoined(turn.group)) completeJoin(turn)
 }
 
-/** The time to join is over. */
+/** The time to join is over, unless this was an initial rebalance's and somebody came. */
 export function onJoinTimer(turn: Turn): void {
   const { group, at } = turn
-  const initial = group.joinTimer?.initial ?? null
-  if (initial === null || !group.newMemberCame || initial.remainingMs === 0) {
-    completeJoin(turn)
-    return
-  }
+  const timer = nextInitialTimer(group, at.monotonicMs)
   group.newMemberCame = false
-  const delayMs = Math.min(group.settings.initialRebalanceDelayMs, initial.remainingMs)
-  const remainingMs = Math.max(initial.remainingMs - initial.delayMs, 0)
-  group.joinTimer = { endMs: at.monotonicMs + delayMs, initial: { delayMs, remainingMs } }
+  if (timer === null) completeJoin(turn)
+  else group.joinTimer = timer
+}
+
+function nextInitialTimer(group: Group, nowMs: number): JoinTimer | null {
+  const former = group.joinTimer?.initial ?? null
+  if (former === null || !group.newMemberCame) return null
+  const delayMs = Math.min(group.settings.initialRebalanceDelayMs, former.remainingMs)
+  if (delayMs === 0) return null
+  const remainingMs = Math.max(former.remainingMs - former.delayMs, 0)
+  return { endMs: nowMs + delayMs, initial: { delayMs, remainingMs } }
 }
 
 /**

@@ -80,8 +80,7 @@ export const commands: Readonly<Record<string, Command>> = {
   },
   set(world, words) {
     const values = Object.entries(settings(words)).map(([name, value]) => [name, Number(value)])
-    world.settings = { ...world.settings, ...Object.fromEntries(values) }
-    world.group.settings = world.settings
+    world.configure(Object.fromEntries(values))
   },
   describe(world) {
     const { error, state, protocolType, protocol, members } = describe(world.group)

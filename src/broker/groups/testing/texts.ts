@@ -1,7 +1,12 @@
 /** Answers and records in words, short enough for a line. What is as usual is left out. */
-import type { GroupAnswer } from '../group-events.ts'
+import type { GroupAnswer, GroupEffect } from '../group-events.ts'
 import type { GroupRecord, StoredGroup } from '../group-record.ts'
 import type { JoinAnswer, LeaveAnswer, SyncAnswer } from '../requests.ts'
+
+export function effectText(effect: GroupEffect): string {
+  if (effect.do === 'answer') return answerText(effect.answer)
+  return effect.records.map(recordText).join('; ')
+}
 
 export function answerText(answer: GroupAnswer): string {
   if ('generation' in answer) return joinText(answer)
@@ -30,7 +35,7 @@ function memberText({ memberId, instanceId, metadata }: JoinAnswer['members'][nu
 
 function syncText(answer: SyncAnswer): string {
   if (answer.error !== 'NONE') return answer.error
-  return `NONE ${answer.protocolType}/${answer.protocol} [${answer.assignment.toString()}]`
+  return `NONE ${answer.protocolType}/${answer.protocol} [${textOf(answer.assignment)}]`
 }
 
 function leaveText({ error, members }: LeaveAnswer): string {
@@ -42,8 +47,14 @@ export function identityText(memberId: string, instanceId: string | null): strin
   return instanceId === null ? memberId : `${memberId}/${instanceId}`
 }
 
+/** Copies of a state have bytes that are no Buffers any more. */
+function textOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString()
+}
+
 /** A subscription as its topics, anything else as it is. */
-export function metadataText(metadata: Buffer): string {
+export function metadataText(bytes: Uint8Array): string {
+  const metadata = Buffer.from(bytes)
   return metadata.length > 0 && metadata[0] === 0 ? topicsText(metadata) : metadata.toString()
 }
 
@@ -75,6 +86,6 @@ function storedText(stored: StoredGroup): string {
   words.push(`since=${stored.stateSinceMs}`)
   if (stored.leader !== null) words.push(`leader=${stored.leader}`)
   for (const { memberId, instanceId, assignment } of stored.members)
-    words.push(`${identityText(memberId, instanceId)}[${assignment.toString()}]`)
+    words.push(`${identityText(memberId, instanceId)}[${textOf(assignment)}]`)
   return words.join(' ')
 }

@@ -9,7 +9,7 @@ import { applyRecord } from '../group-durable.ts'
 import type { GroupEffect, GroupEvent, Moment } from '../group-events.ts'
 import type { GroupRecord } from '../group-record.ts'
 import { exists, type Group, type GroupSettings, groupDefaults, newGroup } from '../group-state.ts'
-import { answerText, recordText } from './texts.ts'
+import { answerText, effectText, recordText } from './texts.ts'
 
 /** An event without its time, and without the request's number. */
 export type Happening = GroupEvent extends infer E ? (E extends unknown ? Omit<E, 'at' | 'request'> : never) : never
@@ -26,9 +26,12 @@ export class World {
   monotonicMs = 0
   nowMs = 1_000_000
   group: Group
+  /** Sees every event before the group does, and may look at the effects. */
+  observe: (event: GroupEvent) => ((effects: readonly string[]) => void) | null = () => null
+  /** Counts the lives of the group: each begins with a new one, or one that has read the log. */
+  life = 0
   #requests = 0
   #uuids = 0
-  #lives = 0
 
   constructor() {
     this.group = newGroup('g', this.settings, this.nowMs)
@@ -36,6 +39,11 @@ export class World {
 
   get at(): Moment {
     return { monotonicMs: this.monotonicMs, nowMs: this.nowMs }
+  }
+
+  configure(settings: Partial<GroupSettings>): void {
+    this.settings = { ...this.settings, ...settings }
+    this.group.settings = this.settings
   }
 
   /** A request comes in. */
@@ -88,7 +96,7 @@ export class World {
     this.waiting.clear()
     this.unwritten.clear()
     this.group = this.replayed()
-    this.#lives += 1
+    this.life += 1
     this.feed({ do: 'loaded' })
   }
 
@@ -101,7 +109,7 @@ export class World {
 
   /** Results may overtake each other, what is written does not. */
   #append(write: number, records: readonly GroupRecord[]): void {
-    const life = this.#lives
+    const life = this.life
     let at = this.log.length
     while (at > 0 && this.log[at - 1]!.life === life && this.log[at - 1]!.write > write) at -= 1
     this.log.splice(at, 0, { life, write, records })
@@ -109,12 +117,15 @@ export class World {
 
   #step(event: GroupEvent): void {
     const { state, generation } = this.group
-    for (const effect of stepGroup(this.group, event)) this.#perform(effect)
+    const compare = this.observe(event)
+    const effects = stepGroup(this.group, event)
+    compare?.(effects.map(effectText))
+    for (const effect of effects) this.#perform(effect)
     if (this.group.state !== state || this.group.generation !== generation)
       this.lines.push(`now ${this.group.state} in generation ${this.group.generation}`)
     if (exists(this.group)) return
     this.group = newGroup('g', this.settings, this.nowMs)
-    this.#lives += 1
+    this.life += 1
   }
 
   #perform(effect: GroupEffect): void {

@@ -1,0 +1,9 @@
+import { describe, it } from 'node:test'
+import { Prng } from '../../base/prng.ts'
+import { walk } from './testing/walk.ts'
+
+describe('a group at random', () => {
+  for (let seed = 1; seed <= 60; seed++) {
+    it(`keeps what must hold, seed ${seed}`, () => walk(new Prng(seed), 200))
+  }
+})
