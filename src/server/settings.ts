@@ -93,7 +93,8 @@ export const settingsHelp = `
 Every option can also be set in the environment (--data-dir as TIDELOG_DATA_DIR) and in the file given with --config
 (data-dir). A flag wins over the environment, the environment over the file. Broker configs work the same way:
   --set log.retention.hours=24    TIDELOG_LOG_RETENTION_HOURS=24    log.retention.hours=24 in the file
-The file holds a line name=value for each setting (# starts a comment), or one JSON object of names and values.`
+The file holds a line name=value for each setting (# starts a comment), or one JSON object of names and values.
+All configs are listed in docs/configs.md. Compacted topics (cleanup.policy=compact) keep everything for now.`
 
 type OptionName = (typeof optionTable)[number]['name']
 const optionNames: ReadonlySet<string> = new Set(optionTable.map(option => option.name))
