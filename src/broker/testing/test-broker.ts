@@ -11,7 +11,7 @@ import { type KafkaErrorName, kafkaErrorName } from '../../wire/kafka-errors.ts'
 import type { Body, Draft } from '../../wire/schema.ts'
 import type { Access } from '../access.ts'
 import { Broker, type RequestFacts } from '../broker.ts'
-import { brokerConfigs } from '../configs.ts'
+import { type BrokerConfigs, brokerConfigs } from '../configs.ts'
 import type { ConnectionContext } from '../context.ts'
 import { MemoryStorage } from './memory-storage.ts'
 
@@ -42,7 +42,15 @@ export type Asker = Partial<ConnectionContext>
 export function testBroker(set: Record<string, string> = {}, access?: Access): TestBroker {
   const clock = new ManualClock()
   const configs = brokerConfigs(set)
-  const storage = new MemoryStorage(clock, configs)
+  return brokerOn(new MemoryStorage(clock, configs), clock, configs, access)
+}
+
+/** Another broker on what a former one has stored; the former one is not asked any more. */
+export function restarted({ storage, clock }: TestBroker): TestBroker {
+  return brokerOn(storage, clock, brokerConfigs())
+}
+
+function brokerOn(storage: MemoryStorage, clock: ManualClock, configs: BrokerConfigs, access?: Access): TestBroker {
   const faults: TestBroker['faults'] = []
   const broker = new Broker({
     storage,
