@@ -94,7 +94,10 @@ export const handlers: readonly Handler[] = [
 const served = handlers.map(({ api }) => api).sort((a, b) => a.key - b.key)
 const handlersByKey: ReadonlyMap<number, Handler> = new Map(handlers.map(handler => [handler.api.key, handler]))
 
-/** No request waits longer, whatever timeout it states. */
+/**
+ * No request waits longer, whatever timeout it states; but members that wait for the rest of their group, whose time for that
+ * the group keeps itself.
+ */
 const requestMsMax = 300_000
 
 /** An answer as it goes on the wire, its length first. */

@@ -66,7 +66,7 @@ export class Server implements AsyncDisposable {
       storage: engine,
       configs: { ...settings.broker, facts: () => factsOf(settings, port) },
       onFault: (error, request) => reportFault(brokerLog, error, request),
-      onReport: what => brokerLog.warn('groups', {}, what),
+      onReport: what => brokerLog.error('groups', {}, what),
       onFatal: error => onFatal(asError(error)),
     })
     const listener = await openListener(broker, settings, log.child({ component: 'kafka' }), onFatal)

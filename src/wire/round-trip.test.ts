@@ -10,7 +10,7 @@ import { WireReader } from './reader.ts'
 import { type Message, versionsOf } from './schema.ts'
 import { WireWriter } from './writer.ts'
 
-const runs = 60
+const runs = 40
 
 /** Ropes with the same bytes are equal, however they are cut. */
 function comparable(value: unknown): unknown {

@@ -111,6 +111,17 @@ describe('null', () => {
     assert.equal(encode(example, 2, { id: 5, name: null }), '05 01 ffff 00000000 ffffffff'.replaceAll(' ', ''))
   })
 
+  test('has a byte of its own before a struct', () => {
+    const versions = [0, 1] as const
+    const place = nullableSince(1, struct({ x: int8 }))
+    const optional = message({ name: 'Optional', apiKey: 0, versions, flexibleSince: 1, body: { place, last: int8 } })
+    assert.equal(encode(optional, 1, { place: { x: 7 }, last: 2 }), '0107000200')
+    assert.equal(encode(optional, 1, { place: null, last: 2 }), 'ff0200')
+    assert.deepEqual(decode(optional, 1, '0107000200'), { place: { x: 7 }, last: 2 })
+    assert.deepEqual(decode(optional, 1, 'ff0200'), { place: null, last: 2 })
+    assert.equal(encode(optional, 0, { place: { x: 7 }, last: 2 }), '0702')
+  })
+
   test('is refused before, on both sides', () => {
     assert.throws(() => decode(example, 1, '05 0000 00 ffff 00000000'), ProtocolError)
     assert.throws(() => encode(example, 1, { id: 5, name: null }), InvariantViolation)
