@@ -14,7 +14,7 @@ export const brokerConfigTable = [
   {
     name: 'advertised.listeners',
     type: 'list',
-    default: '',
+    default: null,
     fixed: byOption('--advertise HOST:PORT'),
     doc: 'The addresses told to clients.',
   },
@@ -193,7 +193,7 @@ export const brokerConfigTable = [
     fixed: byOption('--host and --port'),
     doc: 'The addresses listened on.',
   },
-  { name: 'log.dirs', type: 'list', default: '', fixed: byOption('--data-dir DIR'), doc: 'Where the data lies.' },
+  { name: 'log.dirs', type: 'list', default: null, fixed: byOption('--data-dir DIR'), doc: 'Where the data lies.' },
   {
     name: 'log.retention.check.interval.ms',
     type: 'long',

@@ -128,7 +128,7 @@ export const topicConfigTable = [
     default: longMax,
     min: 0,
     fixed: syncedAnyway,
-    synonyms: [same('log.flush.interval.ms', longMax)],
+    synonyms: [{ name: 'log.flush.interval.ms', default: null, scale: 1 }],
     doc: 'After what time a sync is forced.',
   },
   {
@@ -248,6 +248,22 @@ export const topicConfigTable = [
     fixed: 'segment files grow as they are written; only the journal is written ahead',
     synonyms: [same('log.preallocate', 'false')],
     doc: 'Whether segment files get their size when they are made.',
+  },
+  {
+    name: 'remote.log.copy.disable',
+    type: 'boolean',
+    default: 'false',
+    fixed: untilTiering,
+    synonyms: [],
+    doc: 'Whether no further segments move to remote storage.',
+  },
+  {
+    name: 'remote.log.delete.on.disable',
+    type: 'boolean',
+    default: 'false',
+    fixed: untilTiering,
+    synonyms: [],
+    doc: 'Whether what lies in remote storage is deleted when that is switched off.',
   },
   {
     name: 'remote.storage.enable',

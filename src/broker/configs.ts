@@ -266,7 +266,8 @@ function checkValue(definition: ConfigDefinition, text: string): string | null {
   if (typeof value === 'object') return `Invalid value '${shorten(text)}' for ${definition.name}: ${value.problem}.`
   const isDefault = definition.default !== null && value === parseValue(definition, definition.default)
   if (definition.fixed === undefined || isDefault) return null
-  return `The config ${definition.name} cannot be changed from '${definition.default ?? ''}': ${definition.fixed}.`
+  const place = definition.default === null ? 'set here' : `changed from '${definition.default}'`
+  return `The config ${definition.name} cannot be ${place}: ${definition.fixed}.`
 }
 
 function parseValue(definition: ConfigDefinition, text: string): Value | { readonly problem: string } {

@@ -35,9 +35,10 @@ test('pitfall 26: synonyms say what else gives it a value, the winner first', ()
     { name: 'log.retention.hours', value: '168', source: byDefault },
   ])
   assert.deepEqual(topicConfig('remote.storage.enable').synonyms, [])
-  assert.deepEqual(topicConfig('flush.ms').synonyms, [
-    { name: 'log.flush.interval.ms', value: '9223372036854775807', source: byDefault },
+  assert.deepEqual(topicConfig('flush.messages').synonyms, [
+    { name: 'log.flush.interval.messages', value: '9223372036854775807', source: byDefault },
   ])
+  assert.deepEqual(topicConfig('flush.ms').synonyms, [])
 })
 
 test('what has no effect is read-only at its default, all else of a topic can be altered', () => {

@@ -86,6 +86,7 @@ function factsOf({ parts, connection }: RequestContext): ReadonlyMap<string, str
     ...parts.configs.facts(),
     ['advertised.listeners', `PLAINTEXT://${host.includes(':') ? `[${host}]` : host}:${port}`],
     ['node.id', String(parts.storage.nodeId)],
+    ['process.roles', 'broker,controller'],
   ])
 }
 
