@@ -7,6 +7,8 @@ import type { Process } from './world.ts'
 export interface AdminHabits {
   readonly trims: boolean
   readonly deletesTopics: boolean
+  /** Lets topics grow, and changes configs of theirs that the checker need not know of. */
+  readonly changesTopics: boolean
   readonly clockJumpsMs: number
 }
 
@@ -19,6 +21,7 @@ export async function administrator(workload: Workload, prng: Prng, habits: Admi
     workload.noteMarks(process, partition)
     if (habits.trims && prng.chance(0.2)) await trimSome(workload, prng, process, partition)
     if (habits.deletesTopics && prng.chance(0.05)) await replaceTopic(workload, prng, partition)
+    if (habits.changesTopics && prng.chance(0.3)) await changeTopic(workload, prng, process, partition)
     if (habits.clockJumpsMs > 0 && prng.chance(0.1)) {
       const byMs = prng.between(0, habits.clockJumpsMs)
       workload.world.jumpClock(prng.chance(0.8) ? byMs : -byMs)
@@ -32,6 +35,22 @@ async function trimSome(workload: Workload, prng: Prng, process: Process, partit
   const { logStartOffset, highWatermark } = store
   const before = prng.chance(0.1) ? highWatermark : prng.between(logStartOffset, highWatermark + 1)
   await workload.trim(process, partition, before)
+}
+
+/** More than this a topic does not grow to, by much. */
+const partitionsMax = 12
+
+async function changeTopic(workload: Workload, prng: Prng, process: Process, partition: Partition): Promise<void> {
+  const partitions = process.node.storage.topicById(partition.topicId)?.partitions.length ?? 0
+  if (partitions < partitionsMax && prng.chance(0.3)) await workload.growTopic(process, partition, prng.between(1, 4))
+  else {
+    const changes: [string, string][] = [
+      ['segment.ms', String(prng.pick([50, 500, 604_800_000]))],
+      ['tidelog.segment.records', String(prng.pick([0, 3, 25]))],
+      ['file.delete.delay.ms', String(prng.pick([0, 100]))],
+    ]
+    await workload.configureTopic(process, partition, [prng.pick(changes)])
+  }
 }
 
 async function replaceTopic(workload: Workload, prng: Prng, partition: Partition): Promise<void> {
@@ -49,6 +68,8 @@ export async function verifyAll(workload: Workload, prng: Prng): Promise<boolean
   for (const partition of [...workload.partitions]) {
     const { process } = workload.world
     if (process === null) return false
+    const topic = process.node.storage.topicById(partition.topicId)
+    if (topic !== undefined) workload.checkConfigs(topic, partition.plan)
     const start = await drain(workload, process, partition)
     if (!process.alive) return false
     if (start === null || workload.world.damaged) continue

@@ -2,16 +2,23 @@
  * Record batches as the simulator makes and reads them. It shares no code with the log or the wire, so that a mistake there
  * cannot hide itself here.
  *
- * A batch's fingerprint covers everything that a broker must not change: all but base offset and leader epoch, and, where
- * the topic stamps append times, but timestamp type, largest timestamp and checksum.
+ * A batch's fingerprint covers everything that a broker must not change: all but base offset and leader epoch; where the topic
+ * stamps append times, but timestamp type, largest timestamp and checksum; where it names a codec, but that, with the
+ * records as they are without it.
  */
-import { gzipSync, zstdCompressSync } from 'node:zlib'
+import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { crc32c } from '../base/crc32c.ts'
+import type { Codec, PartitionRules } from './history.ts'
 
 const headerBytes = 61
 const crcFrom = 21
 const recordsFrom = 61
+const codecBits = 0x07
 const appendTimeBit = 0x08
+const codecNumbers: Readonly<Record<Codec, number>> = { none: 0, gzip: 1, zstd: 4 }
+
+/** What of a topic's rules says how its batches are stored. */
+export type Storing = Pick<PartitionRules, 'stampsAppendTime' | 'codec'>
 
 export interface BatchSpec {
   /** Unique in a run; the records carry it, so that a stored batch names the send that it came from. */
@@ -19,7 +26,9 @@ export interface BatchSpec {
   readonly timestampsMs: readonly number[]
   /** Bytes of filling in each record. */
   readonly fillBytes: number
-  readonly codec: 'none' | 'gzip' | 'zstd'
+  readonly codec: Codec
+  /** Each record has a key. */
+  readonly keyed?: boolean
   readonly producer: { readonly id: number; readonly epoch: number; readonly sequence: number } | null
 }
 
@@ -32,7 +41,7 @@ export function makeBatch(spec: BatchSpec): Buffer {
   batch.writeInt32BE(batch.length - 12, 8)
   batch.writeInt32BE(-1, 12)
   batch.writeInt8(2, 16)
-  batch.writeInt16BE(spec.codec === 'gzip' ? 1 : spec.codec === 'zstd' ? 4 : 0, 21)
+  batch.writeInt16BE(codecNumbers[spec.codec], 21)
   batch.writeInt32BE(spec.timestampsMs.length - 1, 23)
   batch.writeBigInt64BE(BigInt(first), 27)
   batch.writeBigInt64BE(BigInt(Math.max(...spec.timestampsMs)), 35)
@@ -51,7 +60,7 @@ function makeRecord(spec: BatchSpec, index: number, timestampDelta: number): Buf
     Buffer.from([0]),
     varint(timestampDelta),
     varint(index),
-    varint(-1),
+    ...(spec.keyed ? [varint(1), Buffer.of(index & 0xff)] : [varint(-1)]),
     varint(value.length),
     value,
     varint(0),
@@ -83,7 +92,7 @@ export interface StoredBatch {
 }
 
 /** Takes apart what a read gave; a sentence instead where it is no sequence of whole, sound batches. */
-export function readBatches(bytes: Buffer, stampsAppendTime: boolean): StoredBatch[] | string {
+export function readBatches(bytes: Buffer, storing: Storing): StoredBatch[] | string {
   const batches: StoredBatch[] = []
   for (let at = 0; at < bytes.length; ) {
     if (bytes.length - at < headerBytes) return `${bytes.length - at} bytes behind the last batch`
@@ -94,26 +103,46 @@ export function readBatches(bytes: Buffer, stampsAppendTime: boolean): StoredBat
     if (batch.readInt8(16) !== 2) return `the batch at ${base} has magic ${batch.readInt8(16)}`
     if (crc32c(batch.subarray(crcFrom)) !== batch.readUInt32BE(17)) return `the batch at ${base} has a wrong checksum`
     if (batch.readInt32BE(23) + 1 !== batch.readInt32BE(57)) return `the batch at ${base} miscounts its records`
+    const codec = batch.readInt16BE(21) & codecBits
+    if (storing.codec !== undefined && codec !== codecNumbers[storing.codec])
+      return `the batch at ${base} has codec ${codec}, and not ${storing.codec}`
     batches.push({
       base,
       end: base + batch.readInt32BE(23) + 1,
       bytes: length,
       leaderEpoch: batch.readInt32BE(12),
       maxTimestampMs: Number(batch.readBigInt64BE(35)),
-      fingerprint: fingerprint(batch, stampsAppendTime),
+      fingerprint: fingerprint(batch, storing),
     })
     at += length
   }
   return batches
 }
 
-export function fingerprint(batch: Buffer, stampsAppendTime: boolean): string {
-  const kept = Buffer.from(batch.subarray(16))
+export function fingerprint(batch: Buffer, { stampsAppendTime, codec }: Storing): string {
+  const records = codec === undefined ? batch.subarray(recordsFrom) : unpack(batch)
+  const kept = Buffer.concat([batch.subarray(16, recordsFrom), records])
+  if (codec !== undefined) kept.writeInt16BE(kept.readInt16BE(5) & ~codecBits, 5)
+  if (stampsAppendTime || codec !== undefined) kept.fill(0, 1, 5)
   if (stampsAppendTime) {
-    kept.fill(0, 1, 5)
     kept.writeInt16BE(kept.readInt16BE(5) & ~appendTimeBit, 5)
     kept.fill(0, 19, 27)
   }
   const producerAndCount = batch.toString('hex', 43, headerBytes)
-  return `${batch.length}-${crc32c(kept).toString(16)}-${producerAndCount}`
+  return `${recordsFrom + records.length}-${crc32c(kept).toString(16)}-${producerAndCount}`
+}
+
+/** The records without compression; none where they do not unfold. */
+function unpack(batch: Buffer): Buffer {
+  const codec = batch.readInt16BE(21) & codecBits
+  const packed = batch.subarray(recordsFrom)
+  try {
+    return codec === codecNumbers.gzip
+      ? gunzipSync(packed)
+      : codec === codecNumbers.zstd
+        ? zstdDecompressSync(packed)
+        : packed
+  } catch {
+    return Buffer.alloc(0)
+  }
 }

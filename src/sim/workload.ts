@@ -73,6 +73,8 @@ export class Workload {
   sendsLeft: number
   #doorsOpen = true
   #waiting: (() => void)[] = []
+  /** Configs that topics may have, as text: what was acknowledged, and what was asked for since. */
+  readonly #mayHave = new Map<TopicId, string[]>()
   #requests = 0
   #batches = 0
   #blocksUpTo = 0
@@ -138,13 +140,60 @@ export class Workload {
     if (topic.partitions.length !== plan.partitions) {
       this.world.broken('wrong topic', `${plan.name} has ${topic.partitions.length} partitions`)
     }
-    for (let index = 0; index < plan.partitions; index++) {
+    this.#notePartitions(topic, plan)
+    return topic
+  }
+
+  #notePartitions(topic: Topic, plan: TopicPlan): void {
+    for (const { index } of topic.partitions) {
       const key = `${topic.id}-${index}`
       if (this.partitions.some(partition => partition.key === key)) continue
       this.world.record({ type: 'partition', partition: key, rules: plan.rules })
       this.partitions.push({ key, topicId: topic.id, index, plan })
     }
-    return topic
+  }
+
+  /** Lets the topic of a partition grow. Where the answer is lost, its new partitions are used when it grows again. */
+  async growTopic(process: Process, { topicId, plan }: Partition, by: number): Promise<void> {
+    const { storage } = process.node
+    const total = (storage.topicById(topicId)?.partitions.length ?? 0) + by
+    const answer = await this.world.ask(process, () => storage.createPartitions(topicId, total))
+    if (answer.kind === 'failed') this.#noteFailure('createPartitions', answer.error)
+    if (answer.kind !== 'answered' || answer.value.error !== 'NONE') return
+    this.world.count('topics grown')
+    const topic = storage.topicById(topicId)
+    const isWanted = this.partitions.some(partition => partition.topicId === topicId)
+    if (topic === undefined || !isWanted) return
+    if (topic.partitions.length < total) {
+      this.world.broken('wrong topic', `${plan.name} grew to ${topic.partitions.length} partitions, not to ${total}`)
+    }
+    this.#notePartitions(topic, plan)
+  }
+
+  /** Gives the topic of a partition other configs, and notes what it may have from then on. */
+  async configureTopic(process: Process, { topicId, plan }: Partition, changes: readonly [string, string][]) {
+    const { storage } = process.node
+    const topic = storage.topicById(topicId)
+    if (topic === undefined) return
+    this.checkConfigs(topic, plan)
+    const configs = new Map([...topic.configs, ...changes])
+    const may = this.#mayHave.get(topicId) ?? []
+    this.#mayHave.set(topicId, [...may, textOf(configs)])
+    const answer = await this.world.ask(process, () => storage.configureTopic(topicId, topic.version, configs))
+    if (answer.kind === 'failed') this.#noteFailure('configureTopic', answer.error)
+    if (answer.kind !== 'answered' || answer.value !== 'NONE') return
+    this.world.count('topics configured')
+    this.#mayHave.set(topicId, [textOf(configs)])
+  }
+
+  /** Only one administrator changes configs, so that a topic has what was acknowledged last, or something newer. */
+  checkConfigs(topic: Topic, plan: TopicPlan): void {
+    const may = this.#mayHave.get(topic.id) ?? [textOf(plan.configs)]
+    const has = textOf(topic.configs)
+    if (!may.includes(has) && !this.world.damageReported) {
+      this.world.broken('wrong configs', `${plan.name} has ${has}, and may have ${may.join(' or ')}`)
+    }
+    this.#mayHave.set(topic.id, [has])
   }
 
   /** Deletes a topic and waits until it is gone. */
@@ -211,8 +260,10 @@ export class Workload {
     const timestampsMs = Array.from({ length: count }, () => startMs + prng.between(0, 4))
     const fillBytes = huge ? Math.ceil(profile.hugeBytes / count) : prng.between(0, profile.fillBytesMax + 1)
     const codec = profile.compresses && prng.chance(0.3) ? prng.pick(['gzip', 'zstd'] as const) : 'none'
-    const bytes = makeBatch({ id: this.#batches, timestampsMs, fillBytes, codec, producer })
-    const print = fingerprint(bytes, partition.plan.rules.stampsAppendTime)
+    const { rules } = partition.plan
+    const keyed = rules.compacts === true
+    const bytes = makeBatch({ id: this.#batches, timestampsMs, fillBytes, codec, keyed, producer })
+    const print = fingerprint(bytes, rules)
     const sent: SentBatch = {
       id: this.#batches,
       partition: partition.key,
@@ -274,7 +325,7 @@ export class Workload {
     const { error, records, highWatermark, logStartOffset, release } = answer.value
     const marks = { highWatermark, logStartOffset }
     if (lingerMs > 0) await this.world.sleep(lingerMs)
-    const batches = readBatches(Buffer.concat(records.chunks as Buffer[]), partition.plan.rules.stampsAppendTime)
+    const batches = readBatches(Buffer.concat(records.chunks as Buffer[]), partition.plan.rules)
     if (process.alive && !forgets) release?.()
     this.world.record({ type: 'read', request, error, marks, batches, bytesMax, minOne })
     if (error !== 'NONE') this.world.count(`read: ${error}`)
@@ -322,6 +373,13 @@ export class Workload {
     if ((error as { code?: string }).code === 'CLOSED') return
     this.world.broken('rejected request', `${what}: ${inFull(error)}`)
   }
+}
+
+function textOf(configs: ReadonlyMap<string, string>): string {
+  return [...configs]
+    .map(([name, value]) => `${name}=${value}`)
+    .sort()
+    .join(' ')
 }
 
 function toFound(record: FoundRecord | null): FoundOffset | null {

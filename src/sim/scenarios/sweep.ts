@@ -43,7 +43,7 @@ export function sweepScenario(fault: SweepFault, at: number): Scenario {
         idempotentProducers: [{ pauseMs: 2, pipelined: 3 }],
         tailReaders: 1,
         catchUpReaders: 0,
-        admin: { trims: true, deletesTopics: false, clockJumpsMs: 0 },
+        admin: { trims: true, deletesTopics: false, changesTopics: true, clockJumpsMs: 0 },
       },
     }),
     run: simulation => runSweep(simulation, fault, at),
