@@ -86,6 +86,8 @@ export class Partition implements PartitionStore {
   /** Batches that are looked into before they are taken, and those behind them. */
   readonly #looks = new InOrder<Looked>()
   #deleteTimers = new Set<Timer>()
+  /** The newest segment whose deletion was begun. */
+  #deletingThrough = 0
   #closed = false
 
   constructor(log: PartitionLog, parts: PartitionParts) {
@@ -219,13 +221,14 @@ export class Partition implements PartitionStore {
     const isExpired = retentionMs >= 0 && active.maxTimestamp >= 0 && now - active.maxTimestamp > retentionMs
     if (!active.isEmpty && !this.#log.isSuspect && (isAged || isExpired)) await this.#roll()
     await this.#retain(now)
+    this.resumeDeletion()
   }
 
-  /** Goes on with a deletion that the process before this one had begun. */
+  /** Goes on with a deletion that the process before this one had begun, or that the seal of a segment has brought about. */
   resumeDeletion(): void {
     const chain = this.#record()?.chain ?? []
     const last = chain.findLast(segment => segment.state === 'deleting')
-    if (last !== undefined) this.#deleteLater(last.id)
+    if (last !== undefined && last.id > this.#deletingThrough) this.#deleteLater(last.id)
   }
 
   /** The topic has other settings: what waits on the old ones looks again. */
@@ -487,8 +490,7 @@ export class Partition implements PartitionStore {
       }
       if (this.#closed) return
       if (target > this.logStartOffset) this.#log.advanceStart(target)
-      const last = this.#record()?.chain.findLast(segment => segment.state === 'deleting')
-      if (last !== undefined) this.#deleteLater(last.id)
+      this.resumeDeletion()
       for (const listener of this.#listeners) listener()
       return
     }
@@ -496,6 +498,7 @@ export class Partition implements PartitionStore {
 
   /** Removes the oldest segments, up to and including `through`, after `file.delete.delay.ms`. */
   #deleteLater(through: SegmentId, delayMs = this.#parts.settings().fileDeleteDelayMs): void {
+    this.#deletingThrough = Math.max(this.#deletingThrough, through)
     const timer = this.#parts.clock.setTimer(delayMs, () => {
       this.#deleteTimers.delete(timer)
       this.#deleteSegments(through).catch(error => {
