@@ -12,7 +12,7 @@ import { Agent, Unsupported } from './agent.ts'
 import { type Broker, bootstrapOf } from './broker.ts'
 import type { AgentProgram, Check, Folders, Language } from './language.ts'
 import { type Client, type Run, type Scenario, Stage, unique } from './stage.ts'
-import type { Extra, Outcome, Results, Row } from './table.ts'
+import { type Extra, type Outcome, type Results, type Row, withoutText } from './table.ts'
 
 export interface Prepared {
   readonly language: Language
@@ -150,7 +150,7 @@ async function play(stage: Stage, { limitMs, run }: Scenario): Promise<Outcome> 
   let outcome: Outcome
   try {
     await within(limitMs, () => `the end of the scenario (it was at: ${stage.at})`, run(stage))
-    outcome = { kind: 'pass', without: stage.without }
+    outcome = outcomeOf(stage)
     await stage.next()
   } catch (error) {
     outcome =
@@ -158,6 +158,12 @@ async function play(stage: Stage, { limitMs, run }: Scenario): Promise<Outcome> 
     await stage.clear()
   }
   return { ...outcome, ...(await brokerTrouble(stage.broker)) }
+}
+
+/** A scenario of which the client could do no step at all has shown nothing. */
+function outcomeOf({ without, done }: Stage): Outcome {
+  const [first] = without
+  return first !== undefined && done === 0 ? { kind: 'n/a', why: first.why } : { kind: 'pass', without }
 }
 
 /** A broker that died in a scenario is that scenario's difference; the next finds a new one. */
@@ -226,7 +232,7 @@ async function runCheck(check: Check, broker: Broker): Promise<Outcome> {
 function lineOf(outcome: Outcome): string {
   switch (outcome.kind) {
     case 'pass':
-      return outcome.without.length === 0 ? 'pass' : `pass, without ${outcome.without.join('; ')}`
+      return outcome.without.length === 0 ? 'pass' : `pass, ${withoutText(outcome.without).join('; ')}`
     case 'differs':
       return `DIFFERS: ${outcome.what}`
     case 'known':

@@ -52,12 +52,20 @@ export function unique(name: string): string {
   return `${name}-${runId}-${++names}`
 }
 
+/** A step that a client has no way to do. */
+export interface Lack {
+  readonly step: string
+  readonly why: string
+}
+
 /** Scenarios of one client, one after the other, and where they have got to. */
 export class Stage implements AsyncDisposable {
   readonly run: Run
   readonly client: Client
   /** What the client could not do in this scenario, step by step. */
-  without: string[] = []
+  without: Lack[] = []
+  /** Of the steps. */
+  done = 0
   /** For the message of one that takes too long. */
   at = 'its first step'
   #main: Agent | null = null
@@ -103,10 +111,11 @@ export class Stage implements AsyncDisposable {
     this.at = name
     try {
       await body()
+      this.done++
       return true
     } catch (error) {
       if (!(error instanceof Unsupported)) throw inStep(name, error)
-      this.without.push(`${name}: ${error.message}`)
+      this.without.push({ step: name, why: error.message })
       return false
     }
   }
@@ -133,6 +142,7 @@ export class Stage implements AsyncDisposable {
 
   #begin(): void {
     this.without = []
+    this.done = 0
     this.at = 'its first step'
   }
 

@@ -2,9 +2,10 @@
  * What a run came to, as Markdown: a row for each client, a column for each scenario, and below it, numbered, what a
  * cell has to say.
  */
+import type { Lack } from './stage.ts'
 
 export type Outcome =
-  | { readonly kind: 'pass'; readonly without: readonly string[] }
+  | { readonly kind: 'pass'; readonly without: readonly Lack[] }
   | { readonly kind: 'differs'; readonly what: string }
   /** It differs as `expected.ts` says, with its reason. */
   | { readonly kind: 'known'; readonly what: string; readonly why: string }
@@ -92,7 +93,7 @@ class Notes {
     if (outcome === undefined) return ''
     switch (outcome.kind) {
       case 'pass':
-        return `pass${this.#refer(outcome.without.map(text => `${client}, without ${text}`))}`
+        return `pass${this.#refer(withoutText(outcome.without).map(text => `${client}, ${text}`))}`
       case 'differs':
         return `**differs**${this.#refer([`${client}: ${outcome.what}`])}`
       case 'known':
@@ -114,6 +115,12 @@ class Notes {
     })
     return numbers.length === 0 ? '' : ` (${[...new Set(numbers)].join(', ')})`
   }
+}
+
+/** What was left out, by its reason. */
+export function withoutText(lacks: readonly Lack[]): string[] {
+  const byReason = Map.groupBy(lacks, ({ why }) => why)
+  return [...byReason].map(([why, each]) => `without ${each.map(({ step }) => step).join(', ')}: ${why}`)
 }
 
 const firstLine = (text: string) => text.split('\n', 1)[0] ?? ''
