@@ -4,28 +4,36 @@
  */
 import { invariant } from '../base/invariant.ts'
 import { virtualEpochMs } from './clock.ts'
+import { GroupOracle } from './group-oracle.ts'
 import { type HistoryEvent, isDefinite, type PartitionKey } from './history.ts'
 import { PartitionOracle, type Reading } from './partition-oracle.ts'
 
 export const anomalyKinds = [
   'ack after failed sync',
   'acknowledged but not readable',
+  'assigned twice',
+  'commit went back',
+  'deleted offset is back',
   'duplicate',
   'false corruption',
   'garbled read',
   'hole',
   'inconsistent offsets',
   'invented',
+  'invented commit',
+  'lost commit',
   'lost write',
   'early deletion',
   'offset regress',
   'out of order',
   'read above the high watermark',
+  'refused commit is visible',
   'refused write is visible',
   'unjustified error',
   'unjustified refusal',
   'wrong answer by time',
   'wrong range',
+  'zombie commit',
   'zombie write',
 ] as const
 export type AnomalyKind = (typeof anomalyKinds)[number]
@@ -64,6 +72,7 @@ export function check(history: readonly HistoryEvent[]): Anomaly[] {
   const partitions = new Map<PartitionKey, PartitionOracle>()
   const sends = new Map<number, PartitionOracle>()
   const readings = new Map<number, { readonly oracle: PartitionOracle; readonly reading: Reading }>()
+  const groups = new GroupOracle(around)
   let lostPower = false
   const oracleOf = (key: PartitionKey) => {
     const oracle = partitions.get(key)
@@ -127,6 +136,15 @@ export function check(history: readonly HistoryEvent[]): Anomaly[] {
         break
       case 'found latest':
         oracleOf(event.partition).foundLatest(event.found)
+        break
+      case 'committing':
+      case 'committed':
+      case 'offsets asked':
+      case 'offsets':
+      case 'offsets going':
+      case 'offsets gone':
+      case 'assigned':
+        groups.take(event)
         break
       case 'clock jumps':
         jumpsMs += event.byMs

@@ -5,6 +5,7 @@
  */
 import type { KafkaErrorName } from '../wire/kafka-errors.ts'
 import type { StoredBatch } from './batches.ts'
+import type { GroupHappening } from './group-history.ts'
 
 /** `topicId-index`: a topic made again is another one. */
 export type PartitionKey = string
@@ -16,7 +17,14 @@ export interface PartitionRules {
   /** -1 for no limit. */
   readonly retentionMs: number
   readonly retentionBytes: number
+  /** How every batch is stored, whatever its producer chose; left out where batches stay as they come. */
+  readonly codec?: Codec
+  /** Every record must have a key. */
+  readonly compacts?: boolean
 }
+
+/** Those that come with Node. */
+export type Codec = 'none' | 'gzip' | 'zstd'
 
 /** What a producer wants stored; several attempts may carry it. */
 export interface SentBatch {
@@ -101,7 +109,7 @@ type Happening =
   /** Something did not come to an end in its time, or ended in a way that it must not. */
   | { readonly type: 'broken'; readonly kind: string; readonly text: string }
 
-export type HistoryEvent = Happening & { readonly atMs: number }
+export type HistoryEvent = (Happening | GroupHappening) & { readonly atMs: number }
 
 /** Answers that say for sure that a batch was not, and never will be, stored by that request. */
 export function isDefinite(error: KafkaErrorName): boolean {

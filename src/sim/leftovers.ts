@@ -1,4 +1,6 @@
 /** What must not be on the disk of a node that has had time to clean up. */
+import { offsetsTopicName } from '../broker/groups/coordinator.ts'
+import { consumedTopic } from './group-workload.ts'
 import type { Workload } from './workload.ts'
 import type { Process } from './world.ts'
 
@@ -11,6 +13,12 @@ export function logStarts(workload: Workload, process: Process): ReadonlyMap<str
   for (const partition of [...workload.partitions]) {
     const store = workload.store(process, partition)
     if (store !== null) starts.set(`${partition.topicId}-${partition.index}`, store.logStartOffset)
+  }
+  // The clients of groups have topics of their own, whose deleted segments stay for the default of a minute.
+  for (const name of [offsetsTopicName, consumedTopic]) {
+    for (const { topicId, index } of process.node.storage.topicByName(name)?.partitions ?? []) {
+      starts.set(`${topicId}-${index}`, 0)
+    }
   }
   return starts
 }

@@ -1,10 +1,13 @@
-/** The node under test: the storage engine with the sizes of a run. The one place where the simulator knows how it is opened. */
+/** The node under test: the storage engine and the coordinator of groups over it, with the sizes of a run. The one place where the simulator knows how it is opened. */
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { TidelogError } from '../base/errors.ts'
 import { flattenRope } from '../base/rope.ts'
 import { brokerConfigs, topicSettings } from '../broker/configs.ts'
 import { Engine, type EngineSettings } from '../broker/engine.ts'
+import { GroupCoordinator } from '../broker/groups/coordinator.ts'
+import { type Clock, sleep } from '../io/clock.ts'
 import type { Compute } from '../io/compute.ts'
+import type { Random } from '../io/random.ts'
 import type { NodeTuning } from './tuning.ts'
 import type { OpenNode } from './world.ts'
 
@@ -14,14 +17,30 @@ const defaults = brokerConfigs()
 export function openEngine(tuning: NodeTuning): OpenNode {
   return async ({ disk, clock, random, acceptsDataLoss, onFailure, onReport }) => {
     const engine = await Engine.open(
-      { disk, clock, random, compute: inlineCompute },
+      { disk, clock, random, compute: takingTime(clock, random) },
       settingsOf(tuning, acceptsDataLoss),
       {
         report: onReport,
         fail: onFailure,
       },
     )
-    return { storage: engine, close: () => engine.close() }
+    const groups = new GroupCoordinator({
+      storage: engine,
+      clock,
+      random,
+      configs: brokerConfigs({
+        'offsets.topic.num.partitions': String(tuning.offsetsPartitions),
+        'group.min.session.timeout.ms': '1',
+      }),
+      bounds: { rewriteBytesMin: tuning.offsetsRewriteBytesMin, segmentBytes: tuning.offsetsSegmentBytes },
+      onReport: what => onReport({ event: what.includes('are lost') ? 'damage' : 'groups' }),
+      onFatal: error => onFailure(error as Error),
+    })
+    const close = async () => {
+      await groups.close()
+      await engine.close()
+    }
+    return { storage: engine, groups, close }
   }
 }
 
@@ -48,6 +67,23 @@ function settingsOf(tuning: NodeTuning, acceptDataLoss: boolean): EngineSettings
     retentionCheckMs: tuning.retentionCheckMs,
     producerIdExpirationMs: dayMs,
     topicSettings: configs => topicSettings(defaults, configs),
+  }
+}
+
+/** As from another thread: jobs take their time, one after the other. */
+function takingTime(clock: Clock, random: Random): Compute {
+  let before: Promise<unknown> = Promise.resolve()
+  const later = <T>(job: () => Promise<T>): Promise<T> => {
+    const done = before
+      .catch(() => {})
+      .then(() => sleep(clock, (random.bytes(1)[0] as number) / 50))
+      .then(job)
+    before = done
+    return done
+  }
+  return {
+    decompress: (codec, bytes, bytesMax) => later(() => inlineCompute.decompress(codec, bytes, bytesMax)),
+    compress: (codec, level, bytes) => later(() => inlineCompute.compress(codec, level, bytes)),
   }
 }
 

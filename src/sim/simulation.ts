@@ -3,6 +3,9 @@ import { Prng } from '../base/prng.ts'
 import type { Timer } from '../io/clock.ts'
 import { administrator, verifyAll } from './admin.ts'
 import { type Anomaly, check } from './checker.ts'
+import { groupMember, simpleCommitter } from './group-clients.ts'
+import { checkGrowth, probeGroups, verifyGroups } from './group-verify.ts'
+import { GroupWorkload } from './group-workload.ts'
 import { findLeftovers, logStarts, tidyMs } from './leftovers.ts'
 import { idempotentProducer, plainProducer } from './producers.ts'
 import { catchUpReader, tailReader } from './readers.ts'
@@ -55,6 +58,7 @@ export class Simulation {
   readonly prng: Prng
   readonly tuning: NodeTuning
   readonly crowd: Crowd
+  readonly groups: GroupWorkload | null
   #failedStarts = 0
   #troubles: Timer[] = []
 
@@ -68,6 +72,7 @@ export class Simulation {
     this.world.scheduler.onTrace = options.onTrace ?? null
     this.workload = new Workload(this.world, profile)
     this.prng = prng.fork()
+    this.groups = this.crowd.groups === null ? null : new GroupWorkload(this.workload, this.crowd.groups)
   }
 
   /** Creates the topics and sends the clients in. */
@@ -80,6 +85,15 @@ export class Simulation {
     for (let i = 0; i < crowd.catchUpReaders; i++) this.#spawn(prng => catchUpReader(workload, prng))
     const { admin } = crowd
     if (admin !== null) this.#spawn(prng => administrator(workload, prng, admin))
+    if (this.groups !== null) await this.#populateGroups(this.groups)
+  }
+
+  async #populateGroups(groups: GroupWorkload): Promise<void> {
+    await this.until(groups.makeTopic(), 60_000)
+    for (const [index, members] of groups.plan.members.entries()) {
+      for (let i = 0; i < members; i++) this.#spawn(prng => groupMember(groups, prng, `group-${index}`, `client-${i}`))
+    }
+    for (let i = 0; i < groups.plan.simple; i++) this.#spawn(prng => simpleCommitter(groups, prng, `simple-${i}`))
   }
 
   #spawn(client: (prng: Prng) => Promise<void>): void {
@@ -122,7 +136,9 @@ export class Simulation {
   /** Reads and checks everything while the clients wait outside. */
   async verify(): Promise<boolean> {
     this.world.count('verifications')
-    return (await this.until(verifyAll(this.workload, this.prng), 120_000)) === true
+    const isRead = (await this.until(verifyAll(this.workload, this.prng), 120_000)) === true
+    if (this.groups !== null) await this.until(verifyGroups(this.groups), 60_000)
+    return isRead
   }
 
   /** Sets something going wrong in a while, unless all is healed before. */
@@ -193,10 +209,12 @@ export class Simulation {
     if (world.process === null) await this.startForSure()
     await this.rest()
     await this.probe()
+    if (this.groups !== null) await this.until(probeGroups(this.groups), 60_000)
     await this.verify()
     await this.stop()
     await this.startForSure()
     await this.verify()
+    if (this.groups !== null) await this.until(checkGrowth(this.groups, this.tuning), 60_000)
     if (this.prng.chance(0.5)) {
       world.losePower()
       await this.startForSure()

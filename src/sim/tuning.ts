@@ -5,6 +5,8 @@
  */
 import type { Prng } from '../base/prng.ts'
 import type { AdminHabits } from './admin.ts'
+import type { GroupsPlan } from './group-workload.ts'
+import type { PartitionRules } from './history.ts'
 import type { Pace } from './producers.ts'
 import type { Profile, TopicPlan } from './workload.ts'
 
@@ -22,6 +24,10 @@ export interface NodeTuning {
   readonly flushIdleMs: number
   readonly openFilesMax: number
   readonly retentionCheckMs: number
+  /** Of the topic that groups write to. */
+  readonly offsetsPartitions: number
+  readonly offsetsSegmentBytes: number
+  readonly offsetsRewriteBytesMin: number
 }
 
 export interface Crowd {
@@ -30,6 +36,7 @@ export interface Crowd {
   readonly tailReaders: number
   readonly catchUpReaders: number
   readonly admin: AdminHabits | null
+  readonly groups: GroupsPlan | null
 }
 
 export function drawTuning(prng: Prng): NodeTuning {
@@ -48,6 +55,9 @@ export function drawTuning(prng: Prng): NodeTuning {
     flushIdleMs: prng.pick([5, 100, 2000]),
     openFilesMax: prng.pick([4, 16, 1000]),
     retentionCheckMs: prng.pick([20, 200, 1000]),
+    offsetsPartitions: prng.pick([1, 2, 5]),
+    offsetsSegmentBytes: prng.pick([1500, 10_000, 100_000]),
+    offsetsRewriteBytesMin: prng.pick([1000, 5000, 50_000]),
   }
 }
 
@@ -80,7 +90,23 @@ function drawTopic(prng: Prng, name: string): TopicPlan {
   if (relaxed) configs.set('tidelog.flush', 'relaxed')
   if (stampsAppendTime) configs.set('message.timestamp.type', 'LogAppendTime')
   const rules = { relaxed, stampsAppendTime, retentionMs, retentionBytes }
-  return { name, partitions: prng.between(1, 5), configs, rules }
+  const partitions = prng.between(1, 5)
+  if (prng.chance(0.15)) return { name, partitions, configs, rules: packed(prng, configs, rules) }
+  if (prng.chance(0.1)) {
+    // Nothing of it is too old, or too much.
+    configs.set('cleanup.policy', 'compact')
+    return { name, partitions, configs, rules: { ...rules, compacts: true, retentionMs: -1, retentionBytes: -1 } }
+  }
+  return { name, partitions, configs, rules }
+}
+
+/** A topic whose batches are all of one codec. How long they come to be is nobody's guess, so that no limit goes by that. */
+function packed(prng: Prng, configs: Map<string, string>, rules: PartitionRules): PartitionRules {
+  const codec = prng.pick(['none', 'gzip', 'zstd'] as const)
+  configs.set('compression.type', codec === 'none' ? 'uncompressed' : codec)
+  configs.set('segment.bytes', String(1 << 20))
+  configs.set('retention.bytes', '-1')
+  return { ...rules, codec, retentionBytes: -1 }
 }
 
 export function drawCrowd(prng: Prng, profile: Profile): Crowd {
@@ -98,8 +124,23 @@ export function drawCrowd(prng: Prng, profile: Profile): Crowd {
       ? {
           trims: prng.chance(0.5),
           deletesTopics: prng.chance(0.3),
+          changesTopics: prng.chance(0.4),
           clockJumpsMs: expires ? prng.pick([0, 2000, 3_600_000]) : 0,
         }
       : null,
+    groups: prng.chance(0.3) ? drawGroups(prng) : null,
+  }
+}
+
+export function drawGroups(prng: Prng): GroupsPlan {
+  return {
+    members: Array.from({ length: prng.between(0, 3) }, () => prng.between(1, 5)),
+    simple: prng.between(1, 4),
+    partitions: prng.between(1, 6),
+    commitsMax: prng.pick([50, 200, 600]),
+    metadataBytesMax: prng.pick([0, 20, 500]),
+    sessionMs: prng.pick([60, 400]),
+    rebalanceMs: prng.pick([100, 600]),
+    pauseMs: prng.pick([1, 5, 20]),
   }
 }

@@ -6,6 +6,7 @@
  */
 import { invariant } from '../base/invariant.ts'
 import type { Prng } from '../base/prng.ts'
+import type { GroupCoordinator } from '../broker/groups/coordinator.ts'
 import type { Storage } from '../broker/storage.ts'
 import type { Clock } from '../io/clock.ts'
 import type { Disk } from '../io/disk.ts'
@@ -18,6 +19,7 @@ import { Scheduler } from './scheduler.ts'
 /** A node under test. */
 export interface Node {
   readonly storage: Storage
+  readonly groups: GroupCoordinator
   /** A clean stop. */
   close(): Promise<void>
 }

@@ -63,8 +63,8 @@ export interface CoordinatorBounds {
   readonly waitingMax: number
   /** Groups of which nothing is durable; beyond that no new one begins. */
   readonly fleetingMax: number
-  /** The topic's segments are at least this large: Kafka's own bound. */
-  readonly segmentBytesMin: number
+  /** The topic's `segment.bytes`, where it is not `offsets.topic.segment.bytes`. */
+  readonly segmentBytes: number | null
 }
 
 const boundsDefault: CoordinatorBounds = {
@@ -72,7 +72,7 @@ const boundsDefault: CoordinatorBounds = {
   loadWaitMs: 5000,
   waitingMax: 100_000,
   fleetingMax: 100_000,
-  segmentBytesMin: 1 << 20,
+  segmentBytes: null,
 }
 
 /** Partitions that are read side by side. */
@@ -284,7 +284,7 @@ export class GroupCoordinator implements AsyncDisposable {
       configs: new Map([
         ['cleanup.policy', 'compact'],
         ['compression.type', 'producer'],
-        ['segment.bytes', String(Math.max(offsetsTopicSegmentBytes, this.#bounds.segmentBytesMin))],
+        ['segment.bytes', String(this.#bounds.segmentBytes ?? offsetsTopicSegmentBytes)],
       ]),
     })
     const topic = outcome.error === 'NONE' ? outcome.topic : storage.topicByName(offsetsTopicName)

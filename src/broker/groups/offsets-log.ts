@@ -53,7 +53,10 @@ export interface OffsetsLogParts {
 /** Everything durable that holds of a group at the moment. */
 export type LiveRecords = () => readonly GroupRecord[]
 
-/** Told once: NONE when the write is durable, else Kafka's error for the client. Never called within `write`. */
+/**
+ * Told once: NONE when the write is durable, else why the partition did not take it; COORDINATOR_NOT_AVAILABLE when it was not
+ * even asked. Never called within `write`.
+ */
 export type Written = (error: KafkaErrorName) => void
 
 interface Write {
@@ -172,7 +175,7 @@ export class OffsetsLog {
   #refuses(records: readonly KeyAndValue[], bytes: number): KafkaErrorName | null {
     if (this.#closed) return 'COORDINATOR_NOT_AVAILABLE'
     const bytesMax = this.#recordsBytesMax()
-    if (records.some(record => sizeOf([record]) > bytesMax)) return kafkaErrorOf('MESSAGE_TOO_LARGE')
+    if (records.some(record => sizeOf([record]) > bytesMax)) return 'MESSAGE_TOO_LARGE'
     const isFull = this.#queue.length >= queuedWritesMax || this.#queuedBytes + bytes > queuedBytesMax
     return isFull && this.#queue.length > 0 ? 'COORDINATOR_NOT_AVAILABLE' : null
   }
@@ -228,7 +231,7 @@ export class OffsetsLog {
       )
     } finally {
       // Told before anything else happens: the next look at what holds must see it.
-      for (const write of writes) write.done(kafkaErrorOf(error))
+      for (const write of writes) write.done(error)
     }
   }
 
@@ -356,20 +359,6 @@ export class OffsetsLog {
     let bytes = 0
     for (const live of this.#parts.live()) bytes += sizeOf(live().map(encodeGroupRecord))
     return bytes
-  }
-}
-
-/** What a client is told of a write that the log did not take. */
-function kafkaErrorOf(error: KafkaErrorName): KafkaErrorName {
-  switch (error) {
-    case 'NONE':
-      return 'NONE'
-    // Kafka's own clients give up on these, as they do with Kafka.
-    case 'MESSAGE_TOO_LARGE':
-    case 'RECORD_LIST_TOO_LARGE':
-      return 'UNKNOWN_SERVER_ERROR'
-    default:
-      return 'COORDINATOR_NOT_AVAILABLE'
   }
 }
 

@@ -3,7 +3,8 @@ import type { Scenario } from '../simulation.ts'
 import { kills, powerLosses } from './crashes.ts'
 import { failedSync } from './failed-sync.ts'
 import { fullDisk } from './full-disk.ts'
+import { groups } from './groups.ts'
 import { mixed } from './mixed.ts'
 import { rot } from './rot.ts'
 
-export const scenarios: readonly Scenario[] = [mixed, powerLosses, kills, fullDisk, failedSync, rot]
+export const scenarios: readonly Scenario[] = [mixed, powerLosses, kills, fullDisk, failedSync, rot, groups]
