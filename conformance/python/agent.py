@@ -114,6 +114,9 @@ class Inbox:
 class Member:
     """A member of a group: a thread that polls, commits, and does what it is asked between two polls."""
 
+    # Short, for what is asked meanwhile.
+    poll_seconds = 0.2
+
     def __init__(self, how: Joining) -> None:
         self.how = how
         self.inbox = Inbox()
@@ -197,7 +200,7 @@ class Member:
         while not self._asked.empty():
             self._asked.get()()
         try:
-            records = self.poll(0.2)
+            records = self.poll(self.poll_seconds)
         except Failure:
             raise
         except Exception:

@@ -259,6 +259,10 @@ class KafkaPython(Client):
 
 
 class KafkaPythonMember(Member):
+    # Of 3.0.12: a consumer whose poll times out again and again while it joins now and then hangs for good, within its
+    # own event loop, whatever broker it is at. A poll is long enough for most joins.
+    poll_seconds = 1.0
+
     def __init__(self, client: KafkaPython, how: Joining) -> None:
         super().__init__(how)
         self._client = client
