@@ -224,3 +224,26 @@ test('the node tells of its disk, and of its group of one', async () => {
   assert.match(voters[0]?.directoryId ?? '', /^[0-9a-f]{32}$/)
   await engine.close()
 })
+
+test('a segment that lies below the log start when a later one is sealed is deleted by the next tick', async () => {
+  const disk = new MemoryDisk()
+  const clock = new ManualClock()
+  const engine = await open(disk, clock)
+  await make(engine, { 'tidelog.segment.records': '2', 'file.delete.delay.ms': '0' })
+  const partition = engine.topicByName('t')?.partitions[0] as PartitionStore
+  const now = { baseTimestamp: clock.nowMs() }
+  for (let i = 0; i < 4; i++) await append(partition, 1, now)
+  const pass = async (ms: number) => {
+    clock.advance(ms)
+    for (let i = 0; i < 100; i++) await turn()
+  }
+  for (let i = 0; i < 4; i++) await pass(2500)
+  assert.equal((await partition.deleteRecords(-1 as Offset)).logStartOffset, 4)
+  for (let i = 0; i < 3; i++) await append(partition, 1, now)
+  for (let i = 0; i < 4; i++) await pass(60_000)
+  assert.deepEqual(
+    disk.files.walk('topics').filter(path => /\/0{19}[02]\./.test(path)),
+    [],
+  )
+  await engine.close()
+})
