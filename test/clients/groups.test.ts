@@ -232,6 +232,24 @@ describe('consumer groups of real clients', () => {
     if (answer !== null) assert.equal(answer.errorCode, 15, 'COORDINATOR_NOT_AVAILABLE')
   })
 
+  it('what is asked behind a join that waits is answered after it, in order', async () => {
+    const options = { group: 'behind', topics: ['t'], sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000 }
+    await using first = await GroupMember.connect(tidelog.port, options)
+    await first.enter()
+    await first.sync(id => id)
+    await using second = await GroupMember.connect(tidelog.port, options)
+    await second.join()
+    let answered = 0
+    const count = () => void answered++
+    const held = second.join().then(count)
+    const others = Array.from({ length: 100 }, () => second.client.call(apis.listGroups, 5, {}).then(count))
+    await eventually(5_000, 'a rebalance', async () => (await stateOf('behind')).groupState === 'PreparingRebalance')
+    assert.equal(answered, 0)
+    assert.equal(await first.leave(), 'NONE')
+    // The client looks at the order.
+    await Promise.all([held, ...others])
+  })
+
   it('left no line of trouble in the log', () => {
     assert.deepEqual([...tidelog.logged('warn'), ...tidelog.logged('error'), ...tidelog.logged('fatal')], [])
   })

@@ -45,6 +45,8 @@ for (const version of versionsOf(api.request).filter(version => version >= 3)) {
     })
     assert.equal((await described(broker)).members.length, 1)
     assert.deepEqual(await leave(broker, [], version), { error: 'NONE', members: [] })
+    const unknown = { error: 'NONE', members: ['UNKNOWN_MEMBER_ID'] }
+    assert.deepEqual(await leave(broker, [a], version, 'nothing'), unknown)
     assert.deepEqual(await leave(broker, [a], version, ''), { error: 'INVALID_GROUP_ID', members: [] })
   })
 }
