@@ -118,7 +118,8 @@ describe('consumer groups of real clients', () => {
 
   it('@platformatic/kafka: two members, one of which goes', async () => {
     await client.createTopic('platformatic', 2)
-    const seen: string[] = []
+    // A record may come twice where a share changes hands before its commit.
+    const seen = new Set<string>()
     const start = async (clientId: string) => {
       const consumer = new PlatformaticConsumer({
         clientId,
@@ -132,10 +133,10 @@ describe('consumer groups of real clients', () => {
         autocommit: true,
       })
       const stream = await consumer.consume({ topics: ['platformatic'], mode: 'committed', fallbackMode: 'earliest' })
-      stream.on('data', message => seen.push(message.value))
+      stream.on('data', message => seen.add(message.value))
       return { consumer, stream }
     }
-    const received = (count: number) => eventually(5_000, `${count} records`, () => seen.length >= count)
+    const received = (count: number) => eventually(5_000, `${count} records`, () => seen.size >= count)
     const one = await start('one')
     await send('platformatic', 0, ['a0'])
     await send('platformatic', 1, ['a1'])
@@ -159,7 +160,7 @@ describe('consumer groups of real clients', () => {
     await received(6)
     await one.stream.close()
     await one.consumer.close(true)
-    assert.deepEqual([...new Set(seen)].sort(), ['a0', 'a1', 'b0', 'b1', 'c0', 'c1'])
+    assert.deepEqual([...seen].sort(), ['a0', 'a1', 'b0', 'b1', 'c0', 'c1'])
     assert.equal((await stateOf('platformatic')).groupState, 'Empty')
   })
 
