@@ -34,5 +34,5 @@ export async function partitionOf(tools: Tools, group: string): Promise<number> 
   holds(partitions !== undefined, `${OFFSETS_TOPIC} is not described`)
   let hash = 0
   for (let i = 0; i < group.length; i++) hash = (Math.imul(hash, 31) + group.charCodeAt(i)) | 0
-  return (hash & 0x7fffffff) % Number(partitions)
+  return Math.abs(hash) % Number(partitions)
 }

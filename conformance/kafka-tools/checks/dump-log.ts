@@ -10,8 +10,9 @@ import type { Play } from '../play.ts'
 import type { Tools } from '../tools.ts'
 
 const CODECS = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
-/** Files may follow what is acknowledged from a journal. */
-const WRITTEN_MS = 20_000
+/** Files may follow what is acknowledged from a journal; when a segment is sealed they must. */
+const WRITTEN_MS = 30_000
+const SEGMENT_MS = 1_000
 
 export const dumpLog: Play = {
   name: 'kafka-dump-log',
@@ -20,20 +21,8 @@ export const dumpLog: Play = {
     const { dataDir } = broker
     if (dataDir === null) throw new Unsupported('the files of this broker are not at hand')
     const topic = unique('dump')
-    await tools.ok('kafka-topics', ['--create', '--topic', topic])
-    for (const codec of CODECS) {
-      const args = [
-        '--topic',
-        topic,
-        '--compression-codec',
-        codec,
-        '--reader-property',
-        'parse.key=true',
-        '--reader-property',
-        'parse.headers=true',
-      ]
-      await tools.ok('kafka-console-producer', args, `h:${codec}\tkey of ${codec}\tvalue of ${codec}\n`)
-    }
+    await tools.ok('kafka-topics', ['--create', '--topic', topic, '--config', `segment.ms=${SEGMENT_MS}`])
+    for (const codec of CODECS) await produce(tools, topic, codec)
     await records(tools, { broker, dataDir, topic })
     await committed(tools, { broker, dataDir, topic }, unique('dump'))
   },
@@ -45,62 +34,91 @@ interface Place {
   readonly topic: string
 }
 
+async function produce(tools: Tools, topic: string, codec: string): Promise<void> {
+  const keysAndHeaders = ['--reader-property', 'parse.key=true', '--reader-property', 'parse.headers=true']
+  const args = ['--topic', topic, '--compression-codec', codec, ...keysAndHeaders]
+  await tools.ok('kafka-console-producer', args, `h:${codec}\tkey of ${codec}\tvalue of ${codec}\n`)
+}
+
 async function records(tools: Tools, place: Place): Promise<void> {
-  const lines = await dumped(tools, place, 0, ['--deep-iteration', '--print-data-log'], CODECS.length)
-  const found = lines.map(line =>
-    /^\| offset: (\d+) .*headerKeys: \[(.*)\] key: (.*) payload: (.*)$/.exec(line)?.slice(1),
-  )
+  const lines = await dumped(tools, place, {
+    partition: 0,
+    how: ['--deep-iteration', '--print-data-log'],
+    isWhole: lines => recordsIn(lines).length >= CODECS.length,
+    // The record that finds the segment too old begins another.
+    append: () => produce(tools, place.topic, 'none'),
+  })
   const due = CODECS.map((codec, offset) => [`${offset}`, 'h', `key of ${codec}`, `value of ${codec}`])
-  same(
-    'the records in the file',
-    found.filter(each => each !== undefined),
-    due,
-  )
-  const batches = lines.map(line =>
-    /^baseOffset: (\d+) lastOffset: (\d+) count: (\d+) .*magic: 2 compresscodec: (\w+) .*isvalid: (\w+)/
-      .exec(line)
-      ?.slice(1),
+  same('the first records in the files', recordsIn(lines).slice(0, CODECS.length), due)
+  const batches = matches(
+    lines,
+    /^baseOffset: (\d+) lastOffset: (\d+) count: (\d+) .* compresscodec: (\w+) .*isvalid: (\w+)/,
   )
   const whole = CODECS.map((codec, offset) => [`${offset}`, `${offset}`, '1', codec, 'true'])
-  same(
-    'the batches in the file',
-    batches.filter(each => each !== undefined),
-    whole,
-  )
+  same('the first batches in the files', batches.slice(0, CODECS.length), whole)
 }
+
+const recordsIn = (lines: readonly string[]) =>
+  matches(lines, /^\| offset: (\d+) .*headerKeys: \[(.*)\] key: (.*) payload: (.*)$/)
+
+const matches = (lines: readonly string[], pattern: RegExp): string[][] =>
+  lines.flatMap(line => {
+    const found = pattern.exec(line)
+    return found === null ? [] : [found.slice(1)]
+  })
 
 async function committed(tools: Tools, place: Place, group: string): Promise<void> {
   const { topic } = place
-  const reset = ['--reset-offsets', '--group', group, '--topic', topic, '--to-offset', '2', '--execute']
-  await tools.ok('kafka-consumer-groups', reset)
-  const partition = await partitionOf(tools, group)
-  const key = JSON.stringify({ type: '1', data: { group, topic, partition: 0 } })
-  const lines = await dumped(tools, { ...place, topic: OFFSETS_TOPIC }, partition, ['--offsets-decoder'], 1, key)
-  const payload = /payload: (.*)$/.exec(lines.find(line => line.includes(key)) ?? '')?.[1] ?? '{}'
-  const { data } = JSON.parse(payload) as { data?: { offset: number; metadata: string } }
-  same('the committed offset in the file', [data?.offset, data?.metadata], [2, ''])
+  const commit = async () => {
+    const to = ['--reset-offsets', '--group', group, '--topic', topic, '--to-offset', '2', '--execute']
+    await tools.ok('kafka-consumer-groups', to)
+  }
+  await commit()
+  const offsetsTopic = ['--alter', '--entity-type', 'topics', '--entity-name', OFFSETS_TOPIC]
+  await tools.ok('kafka-configs', [...offsetsTopic, '--add-config', `segment.ms=${SEGMENT_MS}`])
+  try {
+    const key = JSON.stringify({ type: '1', data: { group, topic, partition: 0 } })
+    const lines = await dumped(
+      tools,
+      { ...place, topic: OFFSETS_TOPIC },
+      {
+        partition: await partitionOf(tools, group),
+        how: ['--offsets-decoder'],
+        isWhole: lines => lines.some(line => line.includes(key)),
+        append: commit,
+      },
+    )
+    const payload = /payload: (.*)$/.exec(lines.find(line => line.includes(key)) ?? '')?.[1] ?? '{}'
+    const { data } = JSON.parse(payload) as { data?: { offset: number; metadata: string } }
+    same('the committed offset in the file', [data?.offset, data?.metadata], [2, ''])
+  } finally {
+    await tools.ok('kafka-configs', [...offsetsTopic, '--delete-config', 'segment.ms'])
+  }
 }
 
-/** The lines of a dump, as soon as `count` records in it contain `text`. */
-async function dumped(
-  tools: Tools,
-  place: Place,
-  partition: number,
-  how: readonly string[],
-  count: number,
-  text = '',
-): Promise<string[]> {
-  const { topic } = place
+interface Dump {
+  readonly partition: number
+  /** Arguments of the tool. */
+  readonly how: readonly string[]
+  readonly isWhole: (lines: readonly string[]) => boolean
+  /** Goes on with the partition while the files lack something. */
+  readonly append: () => Promise<void>
+}
+
+/** What the tool says about a partition's files, as soon as all is in them. */
+async function dumped(tools: Tools, place: Place, { partition, how, isWhole, append }: Dump): Promise<string[]> {
   return await eventually(
     WRITTEN_MS,
-    `that ${count} records are in the files of ${topic}-${partition}`,
+    `that the files of ${place.topic}-${partition} have all that is acknowledged`,
     async () => {
       const files = await segmentsOf(tools, place, partition)
-      if (files.length === 0) return null
-      const lines = (await tools.ok('kafka-dump-log', ['--files', files.join(), ...how])).split('\n')
-      return lines.filter(line => line.startsWith('| offset: ') && line.includes(text)).length >= count ? lines : null
+      const lines =
+        files.length === 0 ? [] : (await tools.ok('kafka-dump-log', ['--files', files.join(), ...how])).split('\n')
+      if (isWhole(lines)) return lines
+      await append()
+      return null
     },
-    300,
+    SEGMENT_MS,
   )
 }
 

@@ -4,8 +4,7 @@ import { type GroupRecord, OFFSETS_TOPIC, type OffsetRecord, partitionOf } from 
 import type { Play } from '../play.ts'
 import type { Tools } from '../tools.ts'
 
-/** How long nothing comes before the reader takes it for the end. */
-const SILENCE_MS = '1500'
+const READ_MS = '10000'
 const RECENT_MS = 120_000
 
 export const offsetsTopic: Play = {
@@ -73,11 +72,22 @@ async function read<R extends OffsetRecord | GroupRecord>(
   group: string,
   formatter: string,
 ): Promise<R[]> {
-  const printed = await tools.run('kafka-console-consumer', [
+  const at = async (time: string) => {
+    const told = await tools.ok('kafka-get-offsets', [
+      '--topic-partitions',
+      `${OFFSETS_TOPIC}:${partition}`,
+      '--time',
+      time,
+    ])
+    return Number(told.trim().split(':')[2])
+  }
+  const count = (await at('latest')) - (await at('earliest'))
+  const printed = await tools.ok('kafka-console-consumer', [
     ...['--topic', OFFSETS_TOPIC, '--partition', `${partition}`, '--offset', 'earliest'],
-    ...['--formatter', `org.apache.kafka.tools.consumer.${formatter}`, '--timeout-ms', SILENCE_MS],
+    ...['--formatter', `org.apache.kafka.tools.consumer.${formatter}`],
+    ...['--max-messages', `${count}`, '--timeout-ms', READ_MS],
   ])
-  const records = printed.out
+  const records = printed
     .replaceAll('}{"key"', '}\n{"key"')
     .split('\n')
     .filter(line => line.trim() !== '')
