@@ -18,6 +18,7 @@ interface Flags {
   readonly readme?: true
   readonly within?: number
   readonly only: readonly string[]
+  readonly client: readonly string[]
   readonly rebalances: number
 }
 
@@ -48,6 +49,7 @@ function readWords(): { folders: readonly string[]; flags: Flags } {
     .option('--readme', 'write the table into the README')
     .option('--within <minutes>', 'leave out languages that no longer fit; JavaScript and C always run', positive)
     .option('--only <part...>', 'only scenarios with this in their name', [])
+    .option('--client <name...>', 'only these clients of the languages', [])
     .option('--rebalances <count>', 'of the mixed group', positive, 20)
     .exitOverride()
     .parse()
@@ -104,6 +106,7 @@ async function main(): Promise<number> {
     languages: ready,
     helper: { ...(await loadLanguage('javascript')), isRequired: true },
     only: flags.only,
+    clients: flags.client,
     untilMs: startMs + minutes * 60_000,
     rebalances: flags.rebalances,
     say,

@@ -28,6 +28,8 @@ export interface RunOptions {
   readonly helper: Prepared
   /** Only scenarios whose name contains one of these; all when empty. */
   readonly only: readonly string[]
+  /** Only these clients, by name; all when empty. */
+  readonly clients: readonly string[]
   /** performance.now() at which the run should be over. */
   readonly untilMs: number
   readonly rebalances: number
@@ -67,10 +69,11 @@ export async function runAll(options: RunOptions): Promise<Results> {
 const isWanted = ({ only }: RunOptions, name: string) => only.length === 0 || only.some(part => name.includes(part))
 
 /** Starts each client once. One that cannot be started has a row that says so. */
-async function meetAll({ broker, languages, say }: RunOptions, rows: Row[]): Promise<Client[]> {
+async function meetAll({ broker, languages, clients: only, say }: RunOptions, rows: Row[]): Promise<Client[]> {
   const clients: Client[] = []
   for (const { language, folders } of languages) {
     for (const program of language.agents(folders)) {
+      if (only.length > 0 && !only.includes(program.client)) continue
       const client = await meet(program, folders, language.name, broker)
       if (typeof client !== 'string') {
         clients.push(client)

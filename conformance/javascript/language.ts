@@ -18,6 +18,6 @@ export const language: Language = {
   prepare: () => [],
   agents: ({ source }) => [
     agent('kafkajs', 'kafkajs.ts', source),
-    //    agent('@platformatic/kafka', 'platformatic.ts', source),
+    agent('@platformatic/kafka', 'platformatic.ts', source),
   ],
 }
