@@ -32,3 +32,12 @@ export function plainHost(host: string): string {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1]
   return mapped ?? host
 }
+
+/** An address in the form in which Java prints it, and so Kafka tells it: `/192.0.2.1`, `/2001:db8:0:0:0:0:0:1`. */
+export function kafkaHost(host: string): string {
+  if (!isIPv6(host)) return `/${host}`
+  const [address = '', zone] = host.split('%')
+  const [head = [], tail = []] = address.split('::').map(part => part.split(':').filter(Boolean))
+  const zeros = Array.from({ length: 8 - head.length - tail.length }, () => '0')
+  return `/${[...head, ...zeros, ...tail].join(':')}${zone === undefined ? '' : `%${zone}`}`
+}

@@ -13,7 +13,7 @@ import type { ConnectionContext } from '../broker/context.ts'
 import type { Clock } from '../io/clock.ts'
 import { FrameReader, frameLengthBytes } from '../wire/frame.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
-import { type Address, plainHost } from './address.ts'
+import { type Address, kafkaHost, plainHost } from './address.ts'
 import type { RequestBudget } from './request-budget.ts'
 
 /** What the answer to a request may grow to: many small ones may be pending at a time, one large one. */
@@ -147,7 +147,7 @@ export class Connection implements ConnectionContext {
     this.listener = host.listenerName
     this.advertised = advertise ?? addressOf(socket.localAddress, socket.localPort)
     this.remote = addressOf(socket.remoteAddress, socket.remotePort)
-    this.clientHost = `/${this.remote.host}`
+    this.clientHost = kafkaHost(this.remote.host)
     this.#lastActivityMs = clock.monotonicMs()
     this.#lastArrivalMs = this.#lastActivityMs
     this.#frameBeganMs = this.#lastActivityMs
