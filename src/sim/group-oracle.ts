@@ -3,6 +3,17 @@ import { invariant } from '../base/invariant.ts'
 import type { Surroundings } from './checker.ts'
 import { type CommittedNumber, type GroupHappening, refusesCommit } from './group-history.ts'
 
+export const groupAnomalyKinds = [
+  'assigned twice',
+  'commit went back',
+  'deleted offset is back',
+  'invented commit',
+  'lost commit',
+  'refused commit is visible',
+  'zombie commit',
+] as const
+export type GroupAnomalyKind = (typeof groupAnomalyKinds)[number]
+
 /** One partition of one group. */
 interface Position {
   /** Numbers that were sent, and whether they were refused for sure. */

@@ -171,6 +171,92 @@ export const mutants: readonly Mutant[] = [
       'if (this.#retries.length > 0) this.#settleRetries()',
     ),
   },
+  {
+    name: 'answers a group before its write is durable',
+    scenario: 'groups',
+    seedsMax: 20,
+    bug: edit(
+      'broker/groups/offsets-log.ts',
+      'this.#queue.push({ records: encoded, bytes, done })',
+      "queueMicrotask(() => done('NONE'))\n    this.#queue.push({ records: encoded, bytes, done: () => {} })",
+    ),
+  },
+  {
+    name: 'takes a refused write of a group for durable',
+    scenario: 'groups',
+    seedsMax: 40,
+    bug: edit('broker/groups/offsets-log.ts', 'write.done(error)\n    }\n  }', "write.done('NONE')\n    }\n  }"),
+  },
+  {
+    name: 'moves the start of the offsets log before its rewrite is durable',
+    scenario: 'groups',
+    seedsMax: 60,
+    bug: edit(
+      'broker/groups/offsets-log.ts',
+      'const left = this.#parts.live()[Symbol.iterator]()',
+      'await this.#parts.store.deleteRecords(this.#parts.store.highWatermark)\n      const left = this.#parts.live()[Symbol.iterator]()',
+    ),
+  },
+  {
+    name: 'moves the start of the offsets log behind its rewrite',
+    scenario: 'groups',
+    seedsMax: 20,
+    bug: edit(
+      'broker/groups/offsets-log.ts',
+      'store.deleteRecords(from ?? store.highWatermark)',
+      'store.deleteRecords(store.highWatermark)',
+    ),
+  },
+  {
+    name: 'rewrites groups as they were when the rewrite began',
+    scenario: 'groups',
+    seedsMax: 60,
+    bug: edit(
+      'broker/groups/offsets-log.ts',
+      'const left = this.#parts.live()[Symbol.iterator]()',
+      'const left = Array.from(this.#parts.live(), live => { const now = live(); return () => now })[Symbol.iterator]()',
+    ),
+  },
+  {
+    name: 'replays the records of a batch backwards',
+    scenario: 'groups',
+    seedsMax: 60,
+    bug: edit(
+      'broker/groups/offsets-log.ts',
+      'of readRecords(header, body)) {',
+      'of readRecords(header, body).reverse()) {',
+    ),
+  },
+  {
+    name: 'replays all partitions of groups but one',
+    scenario: 'groups',
+    seedsMax: 20,
+    bug: edit(
+      'broker/groups/offsets-log.ts',
+      'const end = store.highWatermark',
+      'const end = store.index === 0 ? store.logStartOffset : store.highWatermark',
+    ),
+  },
+  {
+    name: 'passes over tombstones of groups in a replay',
+    scenario: 'groups',
+    seedsMax: 20,
+    bug: edit(
+      'broker/groups/part.ts',
+      'const kept = this.#keep(this.look(record.groupId))',
+      'if (record.value === null) return\n    const kept = this.#keep(this.look(record.groupId))',
+    ),
+  },
+  {
+    name: 'answers for groups before they are loaded',
+    scenario: 'groups',
+    seedsMax: 60,
+    bug: edit(
+      'broker/groups/part.ts',
+      'await this.#log.replay(record => this.#apply(record))',
+      'this.#isLoaded = true\n    await this.#log.replay(record => this.#apply(record))',
+    ),
+  },
 ]
 
 function edit(file: string, find: string, replace: string): { readonly edits: readonly Edit[] } {

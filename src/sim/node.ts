@@ -32,7 +32,11 @@ export function openEngine(tuning: NodeTuning): OpenNode {
         'offsets.topic.num.partitions': String(tuning.offsetsPartitions),
         'group.min.session.timeout.ms': '1',
       }),
-      bounds: { rewriteBytesMin: tuning.offsetsRewriteBytesMin, segmentBytes: tuning.offsetsSegmentBytes },
+      bounds: {
+        rewriteBytesMin: tuning.offsetsRewriteBytesMin,
+        rewriteBatchBytes: tuning.offsetsRewriteBatchBytes,
+        segmentBytes: tuning.offsetsSegmentBytes,
+      },
       onReport: what => onReport({ event: what.includes('are lost') ? 'damage' : 'groups' }),
       onFatal: error => onFailure(error as Error),
     })

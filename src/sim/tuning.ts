@@ -28,6 +28,7 @@ export interface NodeTuning {
   readonly offsetsPartitions: number
   readonly offsetsSegmentBytes: number
   readonly offsetsRewriteBytesMin: number
+  readonly offsetsRewriteBatchBytes: number
 }
 
 export interface Crowd {
@@ -58,6 +59,7 @@ export function drawTuning(prng: Prng): NodeTuning {
     offsetsPartitions: prng.pick([1, 2, 5]),
     offsetsSegmentBytes: prng.pick([1500, 10_000, 100_000]),
     offsetsRewriteBytesMin: prng.pick([1000, 5000, 50_000]),
+    offsetsRewriteBatchBytes: prng.pick([200, 200, 1000, 100_000]),
   }
 }
 

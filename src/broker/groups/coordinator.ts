@@ -57,6 +57,8 @@ export interface CoordinatorParts {
 export interface CoordinatorBounds {
   /** A partition of the topic is never rewritten while its log is shorter. */
   readonly rewriteBytesMin: number
+  /** It is rewritten in batches of about this size, and other writes come between them. */
+  readonly rewriteBatchBytes: number
   /** How long a request waits for its partition to be loaded. */
   readonly loadWaitMs: number
   /** Requests that wait at a time, for a partition or for their answer; beyond that they are sent away. */
@@ -69,6 +71,7 @@ export interface CoordinatorBounds {
 
 const boundsDefault: CoordinatorBounds = {
   rewriteBytesMin: 1 << 20,
+  rewriteBatchBytes: 256 * 1024,
   loadWaitMs: 5000,
   waitingMax: 100_000,
   fleetingMax: 100_000,
@@ -322,6 +325,7 @@ export class GroupCoordinator implements AsyncDisposable {
           clock,
           batchBytesMax: () => storage.topicById(topic.id)?.settings.maxMessageBytes ?? topic.settings.maxMessageBytes,
           rewriteBytesMin: this.#bounds.rewriteBytesMin,
+          rewriteBatchBytes: this.#bounds.rewriteBatchBytes,
           live,
           report: onReport,
           fail,

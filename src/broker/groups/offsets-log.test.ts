@@ -17,6 +17,12 @@ import { OffsetsLog } from './offsets-log.ts'
 
 const longLog = 1 << 30
 
+interface Sizes {
+  readonly rewriteBytesMin?: number
+  readonly rewriteBatchBytes?: number
+  readonly batchBytesMax?: number
+}
+
 /** What a log of groups is about, as simply as can be: the newest record of every key. */
 class Model {
   readonly held = new Map<string, GroupRecord>()
@@ -45,7 +51,7 @@ function committed(groupId: string, partition: number, at: number | null, metada
   return { of: 'offset', groupId, topic: 'tides', partition, value: at === null ? null : value }
 }
 
-function scene(options: { rewriteBytesMin?: number; batchBytesMax?: number } = {}) {
+function scene(options: Sizes = {}) {
   const clock = new ManualClock()
   const storage = new MemoryStorage(clock, brokerConfigs())
   const [store] = storage.add('__consumer_offsets').partitions as [MemoryPartition]
@@ -53,11 +59,7 @@ function scene(options: { rewriteBytesMin?: number; batchBytesMax?: number } = {
   return { clock, store, open, ...open() }
 }
 
-function openLog(
-  store: MemoryPartition,
-  clock: ManualClock,
-  options: { rewriteBytesMin?: number; batchBytesMax?: number },
-) {
+function openLog(store: MemoryPartition, clock: ManualClock, options: Sizes) {
   const model = new Model()
   const reports: string[] = []
   const failures: unknown[] = []
@@ -67,6 +69,7 @@ function openLog(
     clock,
     batchBytesMax: () => options.batchBytesMax ?? 1 << 20,
     rewriteBytesMin: options.rewriteBytesMin ?? longLog,
+    rewriteBatchBytes: options.rewriteBatchBytes ?? 256 * 1024,
     live: () => model.live(),
     report: what => reports.push(what),
     fail: error => failures.push(error),
@@ -401,7 +404,10 @@ describe('a log that has grown', () => {
   test('says the same from wherever it is replayed, whatever was refused and however it ended', async () => {
     for (let seed = 1; seed <= 15; seed++) {
       const prng = new Prng(seed)
-      const { store, clock, open } = scene({ rewriteBytesMin: prng.pick([500, 3000, 20_000]) })
+      const { store, clock, open } = scene({
+        rewriteBytesMin: prng.pick([500, 3000, 20_000]),
+        rewriteBatchBytes: prng.pick([200, 2000, 1 << 20]),
+      })
       let now = open()
       const append = store.append.bind(store)
       store.append = async (batch, acks) => {

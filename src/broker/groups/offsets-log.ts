@@ -42,6 +42,8 @@ export interface OffsetsLogParts {
   readonly batchBytesMax: () => number
   /** The log is never rewritten while it is shorter. */
   readonly rewriteBytesMin: number
+  /** It is rewritten in batches of about this size, so that writes between them do not wait long. */
+  readonly rewriteBatchBytes: number
   /** The groups that the log is about; for each, what holds of it when asked. */
   readonly live: () => Iterable<LiveRecords>
   /** Something is lost or odd; for people. */
@@ -79,8 +81,6 @@ const queuedBytesMax = 4 << 20
 const queuedWritesMax = 20_000
 /** The log is rewritten when it is so many times as long as what it says. */
 const growthFactor = 4
-/** Rewritten in batches of about this size, so that writes between them do not wait long. */
-const rewriteBatchBytes = 256 * 1024
 /** When a rewrite was refused, the next is not tried before. */
 const rewriteRetryMs = 10_000
 const readBytesMax = 1 << 20
@@ -271,6 +271,7 @@ export class OffsetsLog {
 
   /** Writes the next groups again, in one batch, or in several for a group that is large. */
   async #rewriteSome(rewrite: Rewrite): Promise<'more' | 'done' | 'refused'> {
+    const { rewriteBatchBytes } = this.#parts
     const records: KeyAndValue[] = []
     let isDone = false
     for (let bytes = 0; bytes < rewriteBatchBytes / 2 && !isDone; ) {
