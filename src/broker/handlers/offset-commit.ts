@@ -27,8 +27,10 @@ export const offsetCommit = handler({
     const items = request.topics.flatMap(topic => itemsOf(topic, context))
     const offsets = items.filter(item => typeof item !== 'string')
     const errors = offsets.length === 0 ? [] : await commit(request, offsets, context)
-    const outcomes = outcomesOf(items, errors)
-    return answered(request, () => outcomes.next().value ?? 'UNKNOWN_SERVER_ERROR')
+    const committed = errors.values()
+    const outcomes = items.map(item => (typeof item === 'string' ? item : (committed.next().value as KafkaErrorName)))
+    const next = outcomes.values()
+    return answered(request, () => next.next().value as KafkaErrorName)
   },
 
   failed: (request: OffsetCommitRequest, error): OffsetCommitResponse => answered(request, () => error),
@@ -66,14 +68,6 @@ async function commit(
   invariant(errors.length === offsets.length, 'each offset has an outcome')
   // A generation of a group that does not exist: clients before 9 know that as a wrong generation only.
   return errors.map(error => (version < 9 && error === 'GROUP_ID_NOT_FOUND' ? 'ILLEGAL_GENERATION' : error))
-}
-
-function* outcomesOf(
-  items: readonly (OffsetToCommit | KafkaErrorName)[],
-  errors: readonly KafkaErrorName[],
-): Generator<KafkaErrorName, undefined> {
-  const committed = errors.values()
-  for (const item of items) yield typeof item === 'string' ? item : (committed.next().value as KafkaErrorName)
 }
 
 /** `outcome` is asked for each partition in turn. */
