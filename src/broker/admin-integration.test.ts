@@ -200,7 +200,7 @@ test('what a node tells of its epochs, its producers and its quorum', async () =
   const producers = await node.ask(apis.describeProducers, 0, { topics: [{ name: 't', partitionIndexes: [0] }] })
   const [active] = producers.topics[0]!.partitions[0]!.activeProducers
   assert.deepEqual([active?.producerId, active?.producerEpoch, active?.lastSequence], [producerId, 0, 1])
-  assert.equal(active?.lastTimestamp, baseTimestamp)
+  assert.ok((active?.lastTimestamp ?? 0) >= baseTimestamp, 'when it was last heard of')
 
   const { topics } = await node.ask(apis.metadata, 12, { topics: [{ name: 't' }] })
   const { leaderEpoch } = topics[0]!.partitions[0]!

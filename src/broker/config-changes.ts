@@ -27,8 +27,15 @@ const attemptsMax = 100
 const alterMsMax = 30_000
 
 export interface AskedChange extends NamedResource {
-  readonly configs: readonly { readonly name: string; readonly value: string | null }[]
+  readonly configs: readonly {
+    readonly name: string
+    readonly value: string | null
+    readonly configOperation?: number
+  }[]
 }
+
+/** As IncrementalAlterConfigs numbers them; AlterConfigs sets. */
+export const configOperations = { set: 0, delete: 1, append: 2, subtract: 3 } as const
 
 /** What a change makes of a topic's overrides, already validated, or why it makes nothing of them. */
 export type Change<A> = (
@@ -73,7 +80,10 @@ async function changeResource<A extends AskedChange>(
   if (repeated(configs.map(config => config.name)).size > 0) return invalid('A config is named twice.')
   const denied = accessRefusal(context, type, name, 'ALTER_CONFIGS')
   if (denied !== null) return denied
-  if (type !== resourceTypes.topic) return refuseFixed(type, name, configs[0]?.name, context)
+  if (type !== resourceTypes.topic) {
+    const given = configs.find(({ configOperation }) => configOperation !== configOperations.delete)
+    return refuseFixed(type, name, given?.name, context)
+  }
   if (name === '') return invalid('Topics have no configs in common; those of brokers give them their defaults.')
   const work = changeTopic(asked, change, validateOnly, context)
   const outcome = await within(context.parts.clock, waitMsWithin(context, alterMsMax), work)
@@ -107,7 +117,7 @@ async function changeTopic<A extends AskedChange>(
   return { refusal: { error: 'REQUEST_TIMED_OUT', message: 'Others kept changing the topic.' } }
 }
 
-/** What has no configs that can be altered: to alter none of them is to succeed. */
+/** What has no configs that can be altered: to alter none of them, or to reset them, is to succeed. */
 function refuseFixed(
   type: Exclude<ResourceType, typeof resourceTypes.topic>,
   name: string,

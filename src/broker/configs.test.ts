@@ -92,7 +92,6 @@ test('a value of the wrong kind is refused with a sentence that says what is wan
     ['preallocate', 'yes', /true or false/],
     ['min.cleanable.dirty.ratio', '1.5', /at most 1/],
     ['cleanup.policy', 'delete,shred', /made of delete, compact/],
-    ['cleanup.policy', 'delete,delete', /not name anything twice/],
     ['compression.gzip.level', '0', /must not be 0/],
     ['compression.type', 'brotli', /one of uncompressed, zstd/],
     ['retention.ms', `1${' '.repeat(2_000)}`, /more than 1000 characters/],

@@ -89,8 +89,8 @@ export function parseBrokerConfigs(entries: Iterable<readonly [name: string, val
   for (const [name, value] of entries) {
     const definition = brokerDefinitions.get(name)
     const error = definition === undefined ? unknownBrokerConfig(name) : checkValue(definition, value)
-    if (error === null) given.set(name, value.trim())
-    else errors.push(error)
+    if (error !== null) errors.push(error)
+    else if (definition !== undefined) given.set(name, canonical(definition, value))
   }
   if (errors.length > 0) return { ok: false, errors }
   const value = resolveBroker(given)
@@ -120,7 +120,7 @@ export function checkTopicConfigs(
     if (value === null) return { error: `The config ${name} has no value.` }
     const error = checkValue(definition, value)
     if (error !== null) return { error }
-    configs.set(name, value.trim())
+    configs.set(name, canonical(definition, value))
   }
   return { error: null, configs }
 }
@@ -290,7 +290,6 @@ function parseValue(definition: ConfigDefinition, text: string): Value | { reado
       return oneOf(definition, [text]) ?? text
     case 'list': {
       const items = listItems(text)
-      if (new Set(items).size < items.length) return { problem: 'it must not name anything twice' }
       return oneOf(definition, items) ?? items.join(',')
     }
   }
@@ -318,9 +317,14 @@ function oneOf(definition: ConfigDefinition, items: readonly string[]): { readon
   return { problem: `it must be ${definition.type === 'list' ? 'made of' : 'one of'} ${allowed.join(', ')}` }
 }
 
-/** What a list is made of. */
+/** What a list is made of; what it names again is there once. */
 export function listItems(text: string): string[] {
-  return text.trim() === '' ? [] : text.split(',').map(item => item.trim())
+  return text.trim() === '' ? [] : [...new Set(text.split(',').map(item => item.trim()))]
+}
+
+/** A good value as it is kept and shown. */
+function canonical({ type }: ConfigDefinition, text: string): string {
+  return type === 'list' ? listItems(text).join(',') : text.trim()
 }
 
 function toNumber(text: string): number {

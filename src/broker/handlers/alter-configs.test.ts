@@ -99,6 +99,10 @@ test('pitfall 27: APPEND and SUBTRACT change lists, from the default where there
     'NONE',
     { 'cleanup.policy': 'compact' },
   ])
+  assert.deepEqual(await changed({}, ['cleanup.policy', 'set', ' compact , delete,compact']), [
+    'NONE',
+    { 'cleanup.policy': 'compact,delete' },
+  ])
   assert.deepEqual(await changed({}, ['cleanup.policy', 'subtract', 'delete']), ['NONE', { 'cleanup.policy': '' }])
   const { kafka, overrides } = await withTopic({}, { 'log.cleanup.policy': 'compact' })
   await change(kafka, [{ configs: [['cleanup.policy', 'append', 'delete']] }])
@@ -218,6 +222,7 @@ test("a broker's configs are set at its start, and the refusal says how", async 
     assert.equal(errorIn(answer), 'INVALID_REQUEST')
     assert.match(answer.errorMessage ?? '', /--set log\.retention\.ms=VALUE/)
     assert.equal(errorIn(await alter(name)), 'NONE', 'to change nothing is to succeed')
+    assert.equal(errorIn(await alter(name, ['log.retention.ms', 'delete'])), 'NONE', 'and so is to reset')
   }
   assert.match((await alter('2')).errorMessage ?? '', /another broker/)
   assert.match((await alter('x')).errorMessage ?? '', /no number/)

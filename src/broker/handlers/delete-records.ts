@@ -1,8 +1,7 @@
 /**
  * DeleteRecords: moves the start of partitions forward, to -1 for everything that can be read. Answered with the new start,
- * which fetches and offset listings see from then on; what lies before it is removed from disk in the background.
- *
- * A partition that is named twice is refused: of two starts nobody can say which was meant.
+ * which fetches and offset listings see from then on; what lies before it is removed from disk in the background. Of a
+ * partition that is named twice the last start counts, as with Apache Kafka.
  */
 import { noTopicId, offset } from '../../base/ids.ts'
 import { apis } from '../../wire/api-keys.ts'
@@ -14,7 +13,6 @@ import type { RequestContext } from '../context.ts'
 import { waitMsWithin, within } from '../deadline.ts'
 import { handler } from '../handler.ts'
 import { findPartition, findTopic } from '../partitions.ts'
-import { repeated } from '../repeated.ts'
 import type { PartitionStore, Topic } from '../storage.ts'
 
 type AskedPartition = DeleteRecordsRequest['topics'][number]['partitions'][number]
@@ -58,10 +56,8 @@ function deleteFrom(
 ): (PartitionAnswer | Promise<PartitionAnswer>)[] {
   const found = findTopic(context, accessRules.deleteRecords, false, name, noTopicId)
   const topic = typeof found === 'string' ? found : (refusalOf(found) ?? found)
-  const twice = repeated(asked.map(({ partitionIndex }) => partitionIndex))
   const once = new Map(asked.map(partition => [partition.partitionIndex, partition]))
   return [...once.values()].map(({ partitionIndex, offset: before }) => {
-    if (twice.has(partitionIndex)) return refused(partitionIndex, 'INVALID_REQUEST')
     const partition = findPartition(context, topic, partitionIndex, -1)
     if (typeof partition === 'string') return refused(partitionIndex, partition)
     return deleteBefore(partition, before, timeoutMs, context)

@@ -57,7 +57,7 @@ function pageOf(
     if (room === 0) return { topics, nextCursor: { topicName, partitionIndex: 0 } }
     const topic = context.parts.storage.topicByName(topicName)
     if (topic === undefined) {
-      if (asked.length > 0) topics.push(unknown(topicName))
+      if (asked.length > 0) topics.push(unknown(topicName, context))
       continue
     }
     const from = cursor?.topicName === topicName ? Math.max(0, cursor.partitionIndex) : 0
@@ -70,11 +70,7 @@ function pageOf(
   return { topics, nextCursor: null }
 }
 
-function describe(
-  topic: Topic,
-  partitions: readonly PartitionStore[],
-  { parts, principal }: RequestContext,
-): TopicAnswer {
+function describe(topic: Topic, partitions: readonly PartitionStore[], context: RequestContext): TopicAnswer {
   return {
     errorCode: kafkaErrors.NONE,
     name: topic.name,
@@ -91,12 +87,17 @@ function describe(
       lastKnownElr: [],
       offlineReplicas: [],
     })),
-    topicAuthorizedOperations: authorizedOperations(parts.access, principal, 'topic', topic.name),
+    topicAuthorizedOperations: operationsOn(topic.name, context),
   }
 }
 
-function unknown(name: string): TopicAnswer {
-  return problem(name, topicNameProblem(name) === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION')
+function unknown(name: string, context: RequestContext): TopicAnswer {
+  const error = topicNameProblem(name) === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'INVALID_TOPIC_EXCEPTION'
+  return { ...problem(name, error), topicAuthorizedOperations: operationsOn(name, context) }
+}
+
+function operationsOn(name: string, { parts, principal }: RequestContext): number {
+  return authorizedOperations(parts.access, principal, 'topic', name)
 }
 
 function problem(name: string, error: KafkaErrorName): TopicAnswer {

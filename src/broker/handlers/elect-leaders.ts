@@ -34,7 +34,7 @@ export const electLeaders = handler({
             topic,
             partitionResult: electNamed(storage.topicByName(topic), indexes, electionType),
           }))
-    return { replicaElectionResults: results.filter(({ partitionResult }) => partitionResult.length > 0) }
+    return { replicaElectionResults: results }
   },
 
   failed: failure,
@@ -79,12 +79,10 @@ function failure(
   error: KafkaErrorName,
   { version }: RequestContext,
 ): ElectLeadersResponse | null {
-  if (version >= 1) return { errorCode: kafkaErrors[error], replicaElectionResults: [] }
-  if (topicPartitions === null) return null
-  return {
-    replicaElectionResults: [...indexesByTopic(topicPartitions)].map(([topic, indexes]) => ({
-      topic,
-      partitionResult: [...new Set(indexes)].map(index => answer(index, error)),
-    })),
-  }
+  if (version < 1 && topicPartitions === null) return null
+  const replicaElectionResults = [...indexesByTopic(topicPartitions ?? [])].map(([topic, indexes]) => ({
+    topic,
+    partitionResult: [...new Set(indexes)].map(index => answer(index, error)),
+  }))
+  return version < 1 ? { replicaElectionResults } : { errorCode: kafkaErrors[error], replicaElectionResults }
 }

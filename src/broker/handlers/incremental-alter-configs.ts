@@ -8,15 +8,13 @@ import type {
   IncrementalAlterConfigsRequest,
   IncrementalAlterConfigsResponse,
 } from '../../wire/messages/incremental-alter-configs.ts'
-import { type Change, changeConfigs, invalid } from '../config-changes.ts'
+import { type Change, changeConfigs, invalid, configOperations as operations } from '../config-changes.ts'
 import type { ConfigRefusal } from '../config-resources.ts'
 import { type BrokerConfigs, checkTopicConfigs, defaultOf, listItems, topicDefinition } from '../configs.ts'
 import { handler } from '../handler.ts'
 
 type AskedResource = IncrementalAlterConfigsRequest['resources'][number]
 type AskedConfig = AskedResource['configs'][number]
-
-const operations = { set: 0, delete: 1, append: 2, subtract: 3 } as const
 
 export const incrementalAlterConfigs = handler({
   api: apis.incrementalAlterConfigs,
