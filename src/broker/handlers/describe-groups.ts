@@ -1,6 +1,7 @@
 /**
- * DescribeGroups: state and members of groups, each with an outcome of its own. A group that does not exist is GROUP_ID_NOT_FOUND
- * from 6 on; before, it is Dead, and that is no error.
+ * DescribeGroups: state and members of groups, each with an outcome of its own, and once however often it is asked for: what
+ * is told of a group may be a thousand times as large as its name. A group that does not exist is GROUP_ID_NOT_FOUND from 6
+ * on; before, it is Dead, and that is no error.
  */
 import { apis } from '../../wire/api-keys.ts'
 import { type KafkaErrorName, kafkaErrors } from '../../wire/kafka-errors.ts'
@@ -17,7 +18,7 @@ export const describeGroups = handler({
   api: apis.describeGroups,
 
   handle: async (request: DescribeGroupsRequest, context): Promise<DescribeGroupsResponse> => ({
-    groups: await Promise.all(request.groups.map(groupId => describe(groupId, request, context))),
+    groups: await Promise.all([...new Set(request.groups)].map(groupId => describe(groupId, request, context))),
   }),
 
   failed: (request: DescribeGroupsRequest, error): DescribeGroupsResponse => ({

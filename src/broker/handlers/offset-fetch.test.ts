@@ -146,6 +146,19 @@ test('OffsetFetch 8 and later answers many groups, each by itself and as often a
   }
 })
 
+test('all that a group has is told once, however often it is asked for', async () => {
+  const { broker } = await withCommits()
+  const groups = ['g', 'new', 'g', 'g'].map(groupId => ({ groupId, topics: null }))
+  const answer = await answerTo(broker, broker.ask(api, 9, { groups }))
+  assert.deepEqual(
+    answer.groups.map(group => [group.groupId, group.topics.length]),
+    [
+      ['g', 1],
+      ['new', 0],
+    ],
+  )
+})
+
 test('a member of a classic group may say so, in the fields of another protocol', async () => {
   const { broker } = await withCommits()
   const groups = [{ groupId: 'g', memberId: 'somebody', memberEpoch: 3, topics: null }]

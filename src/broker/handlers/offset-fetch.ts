@@ -36,7 +36,8 @@ export const offsetFetch = handler({
 
   async handle(request: OffsetFetchRequest, context): Promise<OffsetFetchResponse> {
     if (context.version >= 8) {
-      return { groups: await Promise.all(request.groups.map(group => fetchGroup(group, context))) }
+      const groups = withoutRepeats(request.groups)
+      return { groups: await Promise.all(groups.map(group => fetchGroup(group, context))) }
     }
     const { groupId, topics } = request
     const group = await fetchGroup({ groupId, topics, memberId: null, memberEpoch: -1 }, context)
@@ -50,6 +51,12 @@ export const offsetFetch = handler({
     return { topics: group.topics, errorCode: group.errorCode }
   },
 })
+
+/** All that a group has is told once in an answer: a few bytes that ask for it again would cost as much as it has. */
+function withoutRepeats(groups: OffsetFetchRequest['groups']): OffsetFetchRequest['groups'] {
+  const told = new Set<string>()
+  return groups.filter(({ groupId, topics }) => topics !== null || (!told.has(groupId) && told.add(groupId)))
+}
 
 function fetchGroup(asked: AskedGroup, context: RequestContext): Promise<GroupAnswer> | GroupAnswer {
   const { principal, version, parts } = context
