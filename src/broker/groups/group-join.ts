@@ -163,7 +163,6 @@ function replaceStatic(turn: Turn, request: RequestNumber, asked: JoinRequest, f
   }
   replaceMember(turn, former, member)
   awaitJoin(turn, member, request)
-  touch(turn, member)
   if (group.state !== 'Stable' || group.protocol !== selectProtocol(group)) {
     rebalance(turn)
     return
@@ -172,7 +171,6 @@ function replaceStatic(turn: Turn, request: RequestNumber, asked: JoinRequest, f
   write(turn, [{ of: 'group', groupId: group.groupId, value: storedGroup(group) }], {
     of: 'staticMember',
     memberId,
-    generation: group.generation,
     request,
     skipsAssignment: asked.supportsSkippingAssignment,
     former,
@@ -213,12 +211,9 @@ export function staticMemberFailed(turn: Turn, then: StaticMemberWrite, error: K
   touch(turn, then.former)
 }
 
+/** Any rebalance that ended would have answered the join. */
 function isStillHeld(group: Group, then: StaticMemberWrite): boolean {
-  return (
-    group.state === 'Stable' &&
-    group.generation === then.generation &&
-    group.members.get(then.memberId)?.joining === then.request
-  )
+  return group.state === 'Stable' && group.members.get(then.memberId)?.joining === then.request
 }
 
 type StaticMemberWrite = Extract<AfterWrite, { of: 'staticMember' }>

@@ -150,7 +150,6 @@ export function selectProtocol(group: Group): string {
 /** What the members subscribe to with the group's protocol; null when that cannot be known. */
 export function topicsOf(group: Group): Set<string> | null {
   if (group.protocolType !== consumerProtocol) return null
-  if (group.members.size === 0) return new Set()
   const { protocol } = group
   return subscribedTopics(Array.from(group.members.values(), member => metadataOf(member, protocol)))
 }

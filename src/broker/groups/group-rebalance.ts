@@ -2,6 +2,7 @@
  * A rebalance, in the order of its life: it is begun, waits until all members have joined or the time is over, makes the next
  * generation, and waits for everybody's sync and the leader's assignment. Anybody's coming or going begins the next one.
  */
+import { invariant } from '../../base/invariant.ts'
 import type { KafkaErrorName } from '../../wire/kafka-errors.ts'
 import { allJoined, dismiss, noAssignment, rebalanceTimeoutMs, selectProtocol, topicsOf } from './group-members.ts'
 import type { Group, JoinTimer } from './group-state.ts'
@@ -130,13 +131,12 @@ function becomeEmpty(turn: Turn): void {
 /** Members that joined and never asked for their assignment are gone. */
 export function onSyncTimer(turn: Turn): void {
   const { group } = turn
-  const missing = [...group.unsynced]
-  for (const memberId of missing) {
+  invariant(group.unsynced.size > 0, 'time runs while somebody has not asked')
+  for (const memberId of [...group.unsynced]) {
     const member = group.members.get(memberId)
     if (member !== undefined) dismiss(turn, member)
   }
-  group.syncEndMs = null
-  if (missing.length > 0) rebalance(turn)
+  rebalance(turn)
 }
 
 /** Takes it that a member has asked for its assignment. */

@@ -92,7 +92,6 @@ export type AfterWrite =
   | {
       readonly of: 'staticMember'
       readonly memberId: string
-      readonly generation: number
       readonly request: RequestNumber
       readonly skipsAssignment: boolean
       /** Put back when the write fails. */

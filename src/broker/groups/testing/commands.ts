@@ -17,7 +17,7 @@ import { nextExpiryMs } from '../group-expiry.ts'
 import { describe, fetchOffsets, listed } from '../group-queries.ts'
 import { exists } from '../group-state.ts'
 import type { CommitRequest, JoinRequest, SyncRequest, TopicPartition } from '../requests.ts'
-import { identityText, metadataText, recordText } from './texts.ts'
+import { identityText, metadataText, noteText, recordText } from './texts.ts'
 import type { World } from './world.ts'
 
 type Command = (world: World, words: readonly string[]) => void
@@ -99,7 +99,7 @@ export const commands: Readonly<Record<string, Command>> = {
     const wanted = words.length === 0 ? null : words.map(partitionOf)
     for (const each of fetchOffsets(world.group, wanted).partitions) {
       const epoch = each.leaderEpoch === -1 ? '' : ` epoch=${each.leaderEpoch}`
-      const metadata = each.metadata === '' ? '' : ` "${each.metadata}"`
+      const metadata = each.metadata === '' ? '' : ` ${noteText(each.metadata)}`
       world.lines.push(`${each.topic}-${each.partition}=${each.offset}${epoch}${metadata}`)
     }
   },

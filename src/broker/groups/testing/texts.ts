@@ -76,9 +76,14 @@ export function recordText(record: GroupRecord): string {
   const { offset, leaderEpoch, metadata, commitMs, expireMs } = record.value
   const words = [`${key}=${offset}`, `at=${commitMs}`]
   if (leaderEpoch !== -1) words.push(`epoch=${leaderEpoch}`)
-  if (metadata !== '') words.push(`"${metadata}"`)
+  if (metadata !== '') words.push(noteText(metadata))
   if (expireMs !== -1) words.push(`until=${expireMs}`)
   return words.join(' ')
+}
+
+/** What a client wrote to its offset. */
+export function noteText(metadata: string): string {
+  return metadata.length > 60 ? `(${metadata.length} characters)` : `"${metadata}"`
 }
 
 function storedText(stored: StoredGroup): string {

@@ -65,6 +65,7 @@ function comeToRest(world: World, history: string[]): void {
 function closeAll(world: World): void {
   world.feed({ do: 'close', error: 'NOT_COORDINATOR' })
   assert.deepEqual([...world.waiting.values()], [], 'every request is answered')
+  checkWaiting(world)
 }
 
 function nextCommand(group: Group, world: World, random: Prng): string {
@@ -166,8 +167,10 @@ function checkState(world: World): void {
   const { group } = world
   const members = [...group.members.values()]
   assert.equal(group.joiningCount, members.filter(({ joining }) => joining !== null).length)
-  for (const [name, count] of group.supporters)
+  for (const [name, count] of group.supporters) {
+    assert.ok(count > 0)
     assert.equal(count, members.filter(({ protocols }) => protocols.some(each => each.name === name)).length)
+  }
   for (const memberId of group.unsynced) assert.ok(group.members.has(memberId), 'members are waited for')
   for (const [instanceId, memberId] of group.statics)
     assert.equal(group.members.get(memberId)?.instanceId, instanceId, 'an instance is its member')
