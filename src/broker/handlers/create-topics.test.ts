@@ -86,6 +86,13 @@ test('pitfall 29: from version 5 on every config is told with where it comes fro
   assert.ok(readOnly.includes('preallocate') && !readOnly.includes('segment.bytes'))
 })
 
+test('who may make a topic but not see its configs is told why they are missing', async () => {
+  const broker = testBroker({}, { check: (_principal, { operation }) => operation !== 'DESCRIBE_CONFIGS' })
+  const [answer] = await create(broker, [topic('t')])
+  assert.equal(errorIn(answer), 'NONE')
+  assert.deepEqual([answer?.topicConfigErrorCode, answer?.numPartitions, answer?.configs], [29, -1, []])
+})
+
 test('sizes that no cluster has, and that this one has not', async () => {
   assert.equal(await errorOf({ numPartitions: 0 }), 'INVALID_PARTITIONS')
   assert.equal(await errorOf({ numPartitions: -2 }), 'INVALID_PARTITIONS')

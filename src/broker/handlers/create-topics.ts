@@ -149,21 +149,29 @@ function refused(name: string, { error, message }: { error: KafkaErrorName; mess
 }
 
 /** A topic that was made, or (without an id) that could be. */
-function made(spec: TopicSpec, topicId: TopicId | undefined, { parts }: RequestContext): TopicAnswer {
-  const configs = describeTopicConfigs(parts.configs, spec.configs).map(config => ({
-    name: config.name,
-    value: config.value,
-    readOnly: config.readOnly,
-    configSource: config.source,
-    isSensitive: false,
-  }))
+function made(spec: TopicSpec, topicId: TopicId | undefined, context: RequestContext): TopicAnswer {
   return {
     name: spec.name,
     topicId,
     errorCode: kafkaErrors.NONE,
     errorMessage: null,
+    ...detailsOf(spec, context),
+  }
+}
+
+/** What 5+ is told of the topic: to those who may see its configs. */
+function detailsOf(spec: TopicSpec, { parts, principal }: RequestContext): Partial<TopicAnswer> {
+  const rule = accessRules.describeConfigs
+  if (!parts.access.check(principal, rule, spec.name)) return { topicConfigErrorCode: kafkaErrors[rule.refusal] }
+  return {
     numPartitions: spec.partitions,
     replicationFactor: spec.replicationFactor,
-    configs,
+    configs: describeTopicConfigs(parts.configs, spec.configs).map(config => ({
+      name: config.name,
+      value: config.value,
+      readOnly: config.readOnly,
+      configSource: config.source,
+      isSensitive: false,
+    })),
   }
 }
