@@ -265,6 +265,7 @@ export const brokerConfigTable = [
     type: 'int',
     default: '50',
     min: 1,
+    max: 10_000,
     doc: 'Partitions of the topic of group offsets.',
   },
   {
