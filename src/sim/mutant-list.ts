@@ -162,6 +162,24 @@ export const mutants: readonly Mutant[] = [
     bug: edit('log/retention.ts', 'bytes - segment.bytes >= rules.retentionBytes', 'bytes >= rules.retentionBytes'),
   },
   {
+    name: 'lets a batch pass one that is being looked into',
+    scenario: 'mixed',
+    seedsMax: 600,
+    bug: edit('broker/partition.ts', 'const isAsItComes = this.#looks.isEmpty && ', 'const isAsItComes = '),
+  },
+  {
+    name: 'deletes what is old from a topic that is only compacted',
+    scenario: 'mixed',
+    seedsMax: 300,
+    bug: edit('broker/partition.ts', 'return settings.deletesOld ? settings : noLimits', 'return settings'),
+  },
+  {
+    name: 'leaves changed configs out of the snapshot of the metadata',
+    scenario: 'mixed',
+    seedsMax: 60,
+    bug: edit('cluster/snapshot.ts', 'configs: [...topic.configs].map(', 'configs: [...topic.configs].slice(0, 1).map('),
+  },
+  {
     name: 'tells nobody that there is more to read',
     scenario: 'mixed',
     seedsMax: 60,
