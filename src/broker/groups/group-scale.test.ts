@@ -53,9 +53,9 @@ class Crowd {
     this.#step({ do: 'written', write: 1, error: 'NONE' })
   }
 
-  /** Heartbeats for a minute, and whatever time brings. */
+  /** Heartbeats for longer than a session, and whatever time brings. */
   beat(ids: readonly string[]): void {
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < 5; round++) {
       this.#nowMs += 3_000
       for (const memberId of ids) this.#step({ do: 'heartbeat', heartbeat: who(memberId) })
       if ((nextDeadlineMs(this.group) ?? 0) <= this.#nowMs) this.#step({ do: 'time' })
