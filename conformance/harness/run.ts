@@ -173,8 +173,11 @@ function outcomeOf({ without, done }: Stage): Outcome {
 async function brokerTrouble(broker: Broker): Promise<Outcome | null> {
   const complaint = await broker.complaint()
   if (complaint === null) return null
-  if (broker.restart !== null) await broker.restart()
-  return { kind: 'differs', what: complaint }
+  const why = await broker.restart?.().then(
+    () => '',
+    error => `; and it could not be restarted: ${messageOf(error)}`,
+  )
+  return { kind: 'differs', what: `${complaint}${why ?? ''}` }
 }
 
 function asExpected(outcome: Outcome, { broker }: Run, { program, version }: Client, scenario: string): Outcome {
