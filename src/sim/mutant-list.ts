@@ -177,7 +177,11 @@ export const mutants: readonly Mutant[] = [
     name: 'leaves changed configs out of the snapshot of the metadata',
     scenario: 'mixed',
     seedsMax: 60,
-    bug: edit('cluster/snapshot.ts', 'configs: [...topic.configs].map(', 'configs: [...topic.configs].slice(0, 1).map('),
+    bug: edit(
+      'cluster/snapshot.ts',
+      'configs: [...topic.configs].map(',
+      'configs: [...topic.configs].slice(0, 1).map(',
+    ),
   },
   {
     name: 'tells nobody that there is more to read',

@@ -311,3 +311,20 @@ test("clients do not write to brokers' own topics", async () => {
     assert.equal(partitions[0]?.batches.length, 0)
   }
 })
+
+for (const version of versionsOf(api.request)) {
+  test(`pitfall 25: Produce ${version} says which records a batch was refused for, from version 8 on`, async () => {
+    const broker = testBroker()
+    const { id, partitions } = broker.storage.add('t')
+    const recordErrors = [
+      { batchIndex: 1, batchIndexErrorMessage: 'no key' },
+      { batchIndex: 3, batchIndexErrorMessage: 'no key either' },
+    ]
+    partitions[0]!.appendRefusal = { error: 'INVALID_RECORD', message: 'records have no keys', recordErrors }
+    const topicId = version >= 13 ? id : noTopicId
+    const answer = await produce(broker, 't', batchOf(['a', 'b', 'c', 'd']), { version, topicId })
+    assert.equal(errorIn(answer), 'INVALID_RECORD')
+    assert.deepEqual(answer.recordErrors, version >= 8 ? recordErrors : [])
+    assert.equal(answer.errorMessage, version >= 8 ? 'records have no keys' : null)
+  })
+}
