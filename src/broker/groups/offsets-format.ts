@@ -155,7 +155,8 @@ function decodeKnown(key: Buffer, value: Buffer | null): GroupRecord | UnknownRe
 function encodeOffset({ offset, leaderEpoch, metadata, commitMs, expireMs, topicId }: CommittedOffset): Buffer {
   const version = expireMs >= 0 ? writtenVersions.offsetWithExpiry : writtenVersions.offset
   const commitTimestamp = commitMs
-  const expireTimestamp = expireMs
+  // Of a retention beyond all reason nothing but that is left.
+  const expireTimestamp = Math.min(expireMs, Number.MAX_SAFE_INTEGER)
   return encode(offsetCommitValue, version, version, {
     offset,
     leaderEpoch,

@@ -156,6 +156,15 @@ describe('writing', () => {
     assert.ok(store.batches.every(({ bytes }) => bytes.length <= 1000))
   })
 
+  test('of what is too long for its field is refused', async () => {
+    const { write, outcomes, failures } = scene()
+    write(committed('g', 0, 1, 'x'.repeat(40_000)))
+    write({ of: 'group', groupId: 'g'.repeat(40_000), value: null })
+    await settle()
+    assert.deepEqual(outcomes, ['MESSAGE_TOO_LARGE', 'MESSAGE_TOO_LARGE'])
+    assert.deepEqual(failures, [])
+  })
+
   test('is refused at once when too much waits', async () => {
     const { store, write, outcomes } = scene()
     store.hold()

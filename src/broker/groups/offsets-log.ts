@@ -151,11 +151,11 @@ export class OffsetsLog {
    * that was refused some may be found by the next replay, as of one that was cut off.
    */
   write(records: readonly GroupRecord[], done: Written): void {
-    const encoded = records.map(encodeGroupRecord)
-    const bytes = sizeOf(encoded)
+    const encoded = encodeAll(records)
+    const bytes = sizeOf(encoded ?? [])
     const refusal = this.#refuses(encoded, bytes)
-    if (refusal !== null) {
-      queueMicrotask(() => done(refusal))
+    if (encoded === null || refusal !== null) {
+      queueMicrotask(() => done(refusal ?? 'MESSAGE_TOO_LARGE'))
       return
     }
     this.#queue.push({ records: encoded, bytes, done })
@@ -172,10 +172,10 @@ export class OffsetsLog {
     await within(this.#parts.clock, closeMsMax, idle)
   }
 
-  #refuses(records: readonly KeyAndValue[], bytes: number): KafkaErrorName | null {
+  #refuses(records: readonly KeyAndValue[] | null, bytes: number): KafkaErrorName | null {
     if (this.#closed) return 'COORDINATOR_NOT_AVAILABLE'
     const bytesMax = this.#recordsBytesMax()
-    if (records.some(record => sizeOf([record]) > bytesMax)) return 'MESSAGE_TOO_LARGE'
+    if (records === null || records.some(record => sizeOf([record]) > bytesMax)) return 'MESSAGE_TOO_LARGE'
     const isFull = this.#queue.length >= queuedWritesMax || this.#queuedBytes + bytes > queuedBytesMax
     return isFull && this.#queue.length > 0 ? 'COORDINATOR_NOT_AVAILABLE' : null
   }
@@ -360,6 +360,16 @@ export class OffsetsLog {
     let bytes = 0
     for (const live of this.#parts.live()) bytes += sizeOf(live().map(encodeGroupRecord))
     return bytes
+  }
+}
+
+/** Null when something is too long for its field, such as a member id with a client's id of the greatest length. */
+function encodeAll(records: readonly GroupRecord[]): readonly KeyAndValue[] | null {
+  try {
+    return records.map(encodeGroupRecord)
+  } catch (error) {
+    if (error instanceof ProtocolError) return null
+    throw error
   }
 }
 
