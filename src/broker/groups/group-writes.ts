@@ -20,7 +20,7 @@ export function settle(turn: Turn, number: number, outcome: KafkaErrorName): voi
     if (pending.outcome === null) return
     group.writes.delete(each)
     if (pending.outcome === 'NONE') stored(turn, pending)
-    else failed(turn, pending.then, pending.outcome)
+    else failed(turn, pending.then, forClient(pending.outcome))
   }
 }
 
@@ -58,21 +58,19 @@ function failed(turn: Turn, then: AfterWrite, error: KafkaErrorName): void {
     case 'nothing':
       return
     case 'assignment':
-      assignmentFailed(turn, then, forGroups(error))
+      assignmentFailed(turn, then, error)
       return
     case 'staticMember':
-      staticMemberFailed(turn, then, forGroups(error))
+      staticMemberFailed(turn, then, error)
       return
     case 'delete':
       revived(turn.group)
-      refuse(turn, then, forGroups(error))
+      refuse(turn, then, error)
       return
     case 'commit':
-      refuse(turn, then, forCommits(error))
-      return
     case 'leave':
     case 'deleteOffsets':
-      refuse(turn, then, forGroups(error))
+      refuse(turn, then, error)
       return
     default:
       unreachable(then)
@@ -105,27 +103,10 @@ export function refuse(turn: Turn, then: AfterWrite, error: KafkaErrorName): voi
   }
 }
 
-/** What a client makes of it counts: to look for its coordinator again, to wait a little, or to give up. */
-function forGroups(error: KafkaErrorName): KafkaErrorName {
-  switch (error) {
-    case 'UNKNOWN_TOPIC_OR_PARTITION':
-    case 'NOT_ENOUGH_REPLICAS':
-    case 'NOT_ENOUGH_REPLICAS_AFTER_APPEND':
-    case 'REQUEST_TIMED_OUT':
-      return 'COORDINATOR_NOT_AVAILABLE'
-    case 'NOT_LEADER_OR_FOLLOWER':
-    case 'KAFKA_STORAGE_ERROR':
-      return 'NOT_COORDINATOR'
-    case 'MESSAGE_TOO_LARGE':
-    case 'RECORD_LIST_TOO_LARGE':
-    case 'INVALID_FETCH_SIZE':
-      return 'UNKNOWN_SERVER_ERROR'
-    default:
-      return error
-  }
-}
-
-function forCommits(error: KafkaErrorName): KafkaErrorName {
-  const mapped = forGroups(error)
-  return mapped === 'UNKNOWN_SERVER_ERROR' && mapped !== error ? 'INVALID_COMMIT_OFFSET_SIZE' : mapped
+/**
+ * What a client makes of it counts: to come again in a moment, also when a disk is full, for somebody will see to that; or to
+ * give up, since what is too large for the log now will be so then.
+ */
+function forClient(error: KafkaErrorName): KafkaErrorName {
+  return error === 'MESSAGE_TOO_LARGE' ? 'UNKNOWN_SERVER_ERROR' : 'COORDINATOR_NOT_AVAILABLE'
 }
