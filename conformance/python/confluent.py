@@ -1,15 +1,12 @@
 """The agent of confluent-kafka, which is librdkafka with its own error codes for what never reached a broker."""
 
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import confluent_kafka
 from confluent_kafka import (
     ConsumerGroupState,
-    ConsumerGroupTopicPartitions,
-    IsolationLevel,
     KafkaError,
     KafkaException,
     TopicCollection,
@@ -68,11 +65,6 @@ def failure_of(error: KafkaError) -> Failure:
     return Failure(OWN_CODES.get(code) or ("CLIENT" if code < -1 else name_of(code)), str(error))
 
 
-def only(futures: dict[Any, Future[Any]]) -> Any:
-    (future,) = futures.values()
-    return future.result(ADMIN_SECONDS + 2)
-
-
 def record_of(message: confluent_kafka.Message) -> Record:
     return Record(
         topic=message.topic(),
@@ -89,9 +81,6 @@ class Confluent(Client):
     name = "confluent-kafka"
     version = confluent_kafka.__version__
 
-    def __init__(self) -> None:
-        self._admin_client: AdminClient | None = None
-
     def config(self, **more: Any) -> dict[str, Any]:
         return {
             "bootstrap.servers": self.bootstrap,
@@ -102,11 +91,13 @@ class Confluent(Client):
             **{name.replace("_", "."): value for name, value in more.items()},
         }
 
-    @property
-    def _admin(self) -> AdminClient:
-        if self._admin_client is None:
-            self._admin_client = AdminClient(self.config())
-        return self._admin_client
+    def _ask(self, ask: Callable[[AdminClient], Any]) -> Any:
+        """Asks with a client of its own, kept until the answer is in: the broker may have been away since the last."""
+        admin = AdminClient(self.config())
+        asked = ask(admin)
+        if isinstance(asked, dict):
+            (asked,) = asked.values()
+        return asked.result(ADMIN_SECONDS + 2)
 
     def failure(self, error: Exception) -> Failure:
         if isinstance(error, KafkaException):
@@ -117,25 +108,25 @@ class Confluent(Client):
 
     def create_topic(self, topic: str, partitions: int, configs: dict[str, str]) -> None:
         new = NewTopic(topic, num_partitions=partitions, replication_factor=1, config=configs)
-        only(self._admin.create_topics([new], request_timeout=ADMIN_SECONDS))
+        self._ask(lambda admin: admin.create_topics([new], request_timeout=ADMIN_SECONDS))
 
     def partitions_of(self, topic: str) -> int:
-        described = only(self._admin.describe_topics(TopicCollection([topic]), request_timeout=ADMIN_SECONDS))
-        return len(described.partitions)
+        topics = TopicCollection([topic])
+        return len(self._ask(lambda admin: admin.describe_topics(topics, request_timeout=ADMIN_SECONDS)).partitions)
 
     def create_partitions(self, topic: str, total: int) -> None:
-        only(self._admin.create_partitions([NewPartitions(topic, total)], request_timeout=ADMIN_SECONDS))
+        self._ask(lambda admin: admin.create_partitions([NewPartitions(topic, total)], request_timeout=ADMIN_SECONDS))
 
     def alter_configs(self, topic: str, values: dict[str, str]) -> None:
         entries = [
             ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in values.items()
         ]
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
-        only(self._admin.incremental_alter_configs([resource], request_timeout=ADMIN_SECONDS))
+        self._ask(lambda admin: admin.incremental_alter_configs([resource], request_timeout=ADMIN_SECONDS))
 
     def describe_configs(self, topic: str, names: list[str]) -> dict[str, Any]:
         resource = ConfigResource(ResourceType.TOPIC, topic)
-        configs = only(self._admin.describe_configs([resource], request_timeout=ADMIN_SECONDS))
+        configs = self._ask(lambda admin: admin.describe_configs([resource], request_timeout=ADMIN_SECONDS))
         of_topic = ConfigSource.DYNAMIC_TOPIC_CONFIG.value
         return {
             name: {"value": configs[name].value, "isDefault": configs[name].source != of_topic}
@@ -144,10 +135,11 @@ class Confluent(Client):
         }
 
     def delete_records(self, topic: str, partition: int, before: int) -> None:
-        only(self._admin.delete_records([TopicPartition(topic, partition, before)], request_timeout=ADMIN_SECONDS))
+        at = TopicPartition(topic, partition, before)
+        self._ask(lambda admin: admin.delete_records([at], request_timeout=ADMIN_SECONDS))
 
     def delete_topic(self, topic: str) -> None:
-        only(self._admin.delete_topics([topic], request_timeout=ADMIN_SECONDS))
+        self._ask(lambda admin: admin.delete_topics([topic], request_timeout=ADMIN_SECONDS))
 
     def _producer(self, codec: str, acks: int, idempotent: bool) -> confluent_kafka.Producer:
         config = self.config(
@@ -224,41 +216,46 @@ class Confluent(Client):
     def offset(self, topic: str, partition: int, time_ms: int) -> int:
         spec = {EARLIEST: OffsetSpec.earliest(), LATEST: OffsetSpec.latest()}.get(time_ms)
         asked = {TopicPartition(topic, partition): spec or OffsetSpec.for_timestamp(time_ms)}
-        level = IsolationLevel.READ_UNCOMMITTED
-        return only(self._admin.list_offsets(asked, isolation_level=level, request_timeout=ADMIN_SECONDS)).offset
+        return self._ask(lambda admin: admin.list_offsets(asked, request_timeout=ADMIN_SECONDS)).offset
 
     def join(self, how: Joining) -> Member:
         return ConfluentMember(self, how)
 
     def commit(self, group: str, topic: str, partition: int, offset: int, metadata: str) -> None:
         at = TopicPartition(topic, partition, offset, metadata=metadata)
-        asked = [ConsumerGroupTopicPartitions(group, [at])]
-        self._of_partition(self._admin.alter_consumer_group_offsets(asked, request_timeout=ADMIN_SECONDS))
+        self._of_partition(group, lambda consumer: consumer.commit(offsets=[at], asynchronous=False))
 
     def committed(self, group: str, topic: str, partition: int) -> tuple[int, str]:
-        asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(topic, partition)])]
-        at = self._of_partition(self._admin.list_consumer_group_offsets(asked, request_timeout=ADMIN_SECONDS))
+        asked = [TopicPartition(topic, partition)]
+        at = self._of_partition(group, lambda consumer: consumer.committed(asked, timeout=ADMIN_SECONDS))
         return (at.offset, at.metadata or "") if at.offset >= 0 else (-1, "")
 
-    @staticmethod
-    def _of_partition(futures: dict[Any, Future[Any]]) -> TopicPartition:
-        (at,) = only(futures).topic_partitions
+    def _of_partition(
+        self, group: str, ask: Callable[[confluent_kafka.Consumer], list[TopicPartition]]
+    ) -> TopicPartition:
+        """By a consumer that never subscribes, and so is nobody's member: the admin client of librdkafka 2.16 crashes
+        where a coordinator goes away while it is asked."""
+        consumer = confluent_kafka.Consumer(self.config(group_id=group, enable_auto_commit=False))
+        try:
+            (at,) = ask(consumer)
+        finally:
+            consumer.close()
         if at.error is not None:
             raise failure_of(at.error)
         return at
 
     def describe_group(self, group: str) -> tuple[str, int]:
-        described = only(self._admin.describe_consumer_groups([group], request_timeout=ADMIN_SECONDS))
+        described = self._ask(lambda admin: admin.describe_consumer_groups([group], request_timeout=ADMIN_SECONDS))
         return STATES.get(described.state, described.state.name), len(described.members)
 
     def list_groups(self) -> list[str]:
-        listed = self._admin.list_consumer_groups(request_timeout=ADMIN_SECONDS).result(ADMIN_SECONDS + 2)
+        listed = self._ask(lambda admin: admin.list_consumer_groups(request_timeout=ADMIN_SECONDS))
         for error in listed.errors:
             raise error
         return [each.group_id for each in listed.valid]
 
     def delete_group(self, group: str) -> None:
-        only(self._admin.delete_consumer_groups([group], request_timeout=ADMIN_SECONDS))
+        self._ask(lambda admin: admin.delete_consumer_groups([group], request_timeout=ADMIN_SECONDS))
 
 
 class ConfluentMember(Member):

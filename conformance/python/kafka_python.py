@@ -1,4 +1,4 @@
-"""The agent of kafka-python, whose consumers belong to one thread, and whose admin client drops or spells out some errors."""
+"""The agent of kafka-python, whose consumers belong to one thread, and whose admin client drops some errors."""
 
 import inspect
 import time
