@@ -73,7 +73,7 @@ export class Watermarks {
   }
 }
 
-function isAway(error: unknown): boolean {
+export function isAway(error: unknown): boolean {
   const { name, code } = error as NodeJS.ErrnoException
   return name === 'ConnectionClosed' || code === 'ECONNREFUSED' || code === 'ECONNRESET' || code === 'EPIPE'
 }
