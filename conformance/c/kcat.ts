@@ -181,10 +181,13 @@ async function describeTopic({ topic }: Fields<'describeTopic'>): Promise<Ok<'de
 const commitMs = 100
 const neverMs = 86_400_000
 
+/** kcat ends when its only broker is away. A member is started again then, as a service manager would. */
+const startAgainMs = 500
+
 class Member {
-  readonly #child: ChildProcessWithoutNullStreams
-  readonly #ended: Promise<void>
-  #isOver = false
+  readonly #args: readonly string[]
+  #child: ChildProcessWithoutNullStreams
+  #ended: Promise<void>
   #isLeaving = false
   #received: ReceivedRecord[] = []
   #partitions: string[] = []
@@ -202,29 +205,16 @@ class Member {
       'fetch.wait.max.ms=200',
       ...(instanceId == null ? [] : [`group.instance.id=${instanceId}`]),
     ]
-    this.#child = start(['-G', group, ...topics, '-J', '-u', ...settings.flatMap(each => ['-X', each])])
-    createInterface({ input: this.#child.stdout }).on('line', line => this.#onRecord(line))
-    createInterface({ input: this.#child.stderr }).on('line', line => this.#onNews(line))
-    this.#ended = new Promise(resolve => {
-      this.#child.on('close', () => {
-        this.#isOver = true
-        this.#partitions = []
-        resolve()
-      })
-    })
-  }
-
-  get isOver(): boolean {
-    return this.#isOver
+    this.#args = ['-G', group, ...topics, '-J', '-u', ...settings.flatMap(each => ['-X', each])]
+    this.#child = start(this.#args)
+    this.#ended = this.#watch()
   }
 
   assignment(): Ok<'assignment'> {
-    this.#assertGoing()
     return { partitions: this.#partitions, rebalances: this.#rebalances }
   }
 
   received(): Ok<'received'> {
-    if (this.#received.length === 0 && !this.#isLeaving) this.#assertGoing()
     return { records: this.#received.splice(0) }
   }
 
@@ -233,6 +223,27 @@ class Member {
     this.#isLeaving = true
     this.#child.kill('SIGINT')
     await this.#ended
+  }
+
+  #watch(): Promise<void> {
+    const child = this.#child
+    createInterface({ input: child.stdout }).on('line', line => this.#onRecord(line))
+    createInterface({ input: child.stderr }).on('line', line => this.#onNews(line))
+    return new Promise(resolve => {
+      child.on('close', code => {
+        this.#partitions = []
+        resolve()
+        if (this.#isLeaving) return
+        process.stderr.write(`kcat ended by itself (exit code ${code}), and is started again\n`)
+        setTimeout(() => this.#startAgain(), startAgainMs)
+      })
+    })
+  }
+
+  #startAgain(): void {
+    if (this.#isLeaving) return
+    this.#child = start(this.#args)
+    this.#ended = this.#watch()
   }
 
   #onRecord(line: string): void {
@@ -248,10 +259,6 @@ class Member {
     if (isAssigned) this.#rebalances++
     const others = this.#partitions.filter(each => !named.includes(each))
     this.#partitions = (isAssigned ? [...others, ...named] : others).sort()
-  }
-
-  #assertGoing(): void {
-    if (this.#isOver) throw new CodedError('CLIENT', `kcat ended by itself (exit code ${this.#child.exitCode})`)
   }
 }
 
@@ -295,7 +302,7 @@ await serve({
   absent: 'kcat has no admin requests, commits or seeks of its own',
   codeOf: () => null,
   async close() {
-    await Promise.all([...members.values()].filter(member => !member.isOver).map(member => member.leave()))
+    await Promise.all([...members.values()].map(member => member.leave()))
     for (const child of children) child.kill('SIGKILL')
   },
 })

@@ -268,9 +268,15 @@ json_t *list_groups(const json_t *request) {
   json_t *answer = NULL;
   rd_kafka_event_t *event = await_event(&answer);
   if (event == NULL) return answer;
+  const rd_kafka_ListConsumerGroups_result_t *result = rd_kafka_event_ListConsumerGroups_result(event);
   size_t count;
-  const rd_kafka_ConsumerGroupListing_t **groups =
-      rd_kafka_ListConsumerGroups_result_valid(rd_kafka_event_ListConsumerGroups_result(event), &count);
+  const rd_kafka_error_t **errors = rd_kafka_ListConsumerGroups_result_errors(result, &count);
+  if (count > 0) {
+    answer = kafka_failure(rd_kafka_error_code(errors[0]), rd_kafka_error_string(errors[0]));
+    rd_kafka_event_destroy(event);
+    return answer;
+  }
+  const rd_kafka_ConsumerGroupListing_t **groups = rd_kafka_ListConsumerGroups_result_valid(result, &count);
   json_t *list = json_array();
   for (size_t i = 0; i < count; i++) {
     json_array_append_new(list, json_string(rd_kafka_ConsumerGroupListing_group_id(groups[i])));

@@ -37,18 +37,25 @@ export async function startTidelog(): Promise<Broker> {
   const options = { dataDir: join(dir.path, 'data'), port: await steadyPort() }
   let tidelog = await Tidelog.start(options)
   let told = 0
+  // A scenario may have failed in the middle of one.
+  let restarting = Promise.resolve()
+  const restart = async () => {
+    await tidelog.kill()
+    tidelog = await Tidelog.start(options)
+    told = 0
+  }
   return {
     kind: 'tidelog',
     title: `tidelog ${version()}`,
     host: '127.0.0.1',
     port: options.port,
     dataDir: options.dataDir,
-    restart: async () => {
-      await tidelog.kill()
-      tidelog = await Tidelog.start(options)
-      told = 0
+    restart: () => {
+      restarting = restarting.catch(() => undefined).then(restart)
+      return restarting
     },
     complaint: async () => {
+      await restarting.catch(() => undefined)
       const silence = await silenceOf('127.0.0.1', options.port)
       if (silence !== null) return `${silence}: ${tidelog.stderr.slice(-1_000)}`
       const trouble = [...tidelog.logged('fatal'), ...tidelog.logged('error')].slice(told)
@@ -67,14 +74,21 @@ export async function startKafka(): Promise<Broker> {
   const module = new URL('../apache-kafka/start.ts', import.meta.url).href
   const { startApacheKafka } = (await import(module)) as { startApacheKafka: () => Promise<ApacheKafka> }
   const kafka = await startApacheKafka()
+  let restarting = Promise.resolve()
   return {
     kind: 'apache-kafka',
     title: `Apache Kafka ${kafka.version}`,
     host: kafka.host,
     port: kafka.port,
     dataDir: kafka.dataDir,
-    restart: () => kafka.restart(),
-    complaint: () => silenceOf(kafka.host, kafka.port),
+    restart: () => {
+      restarting = restarting.catch(() => undefined).then(() => kafka.restart())
+      return restarting
+    },
+    complaint: async () => {
+      await restarting.catch(() => undefined)
+      return silenceOf(kafka.host, kafka.port)
+    },
     [Symbol.asyncDispose]: () => kafka.stop(),
   }
 }

@@ -160,7 +160,7 @@ async function play(stage: Stage, { limitMs, run }: Scenario): Promise<Outcome> 
       error instanceof Unsupported ? { kind: 'n/a', why: error.message } : { kind: 'differs', what: messageOf(error) }
     await stage.clear()
   }
-  return { ...outcome, ...(await brokerTrouble(stage.broker)) }
+  return withTrouble(outcome, await brokerTrouble(stage.broker))
 }
 
 /** A scenario of which the client could do no step at all has shown nothing. */
@@ -170,14 +170,19 @@ function outcomeOf({ without, done }: Stage): Outcome {
 }
 
 /** A broker that died in a scenario is that scenario's difference; the next finds a new one. */
-async function brokerTrouble(broker: Broker): Promise<Outcome | null> {
+async function brokerTrouble(broker: Broker): Promise<string | null> {
   const complaint = await broker.complaint()
   if (complaint === null) return null
   const why = await broker.restart?.().then(
     () => '',
     error => `; and it could not be restarted: ${messageOf(error)}`,
   )
-  return { kind: 'differs', what: `${complaint}${why ?? ''}` }
+  return `${complaint}${why ?? ''}`
+}
+
+function withTrouble(outcome: Outcome, trouble: string | null): Outcome {
+  if (trouble === null) return outcome
+  return { kind: 'differs', what: outcome.kind === 'differs' ? `${outcome.what}\n${trouble}` : trouble }
 }
 
 function asExpected(outcome: Outcome, { broker }: Run, { program, version }: Client, scenario: string): Outcome {
@@ -232,7 +237,7 @@ async function runCheck(check: Check, broker: Broker): Promise<Outcome> {
   } finally {
     over.abort()
   }
-  return { ...outcome, ...(await brokerTrouble(broker)) }
+  return withTrouble(outcome, await brokerTrouble(broker))
 }
 
 function lineOf(outcome: Outcome): string {

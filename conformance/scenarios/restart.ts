@@ -12,6 +12,7 @@ const perRequest = 12
 const restarts = 2
 const requestsBetween = 5
 const receiveMs = 60_000
+const recoverMs = 40_000
 
 export const restart: Scenario = {
   name: 'restart',
@@ -80,10 +81,13 @@ class Producing {
   /** Some requests, of which the last is acknowledged. */
   async some(): Promise<void> {
     const agent = await this.#stage.agent()
-    let left = requestsBetween
-    for (let attempt = 0; left > 0; attempt++) {
-      if (attempt > requestsBetween + 10) throw new Difference('the producer does not recover')
+    const untilMs = performance.now() + recoverMs
+    for (let left = requestsBetween; left > 0; ) {
       if (await this.#one(agent)) left--
+      else if (performance.now() > untilMs)
+        throw new Difference(`the producer does not recover in ${recoverMs / 1000} s`)
+      // A client that gives up at once is not to be asked as fast as it can say so.
+      else await sleep(200)
     }
   }
 
