@@ -180,7 +180,7 @@ describe('a connection', () => {
 
   describe('has bounds', () => {
     it('for requests in flight: the socket is not read until one is answered', async () => {
-      await open({ pendingMax: { small: 4, medium: 1, large: 1 } })
+      await open({ pendingMax: { small: 4, medium: 1, large: 1, held: 1 } })
       const client = connect()
       client.send(...Array.from({ length: 10 }, (_, i) => `r${i}`))
       await service.untilBegun(4)
@@ -255,6 +255,22 @@ describe('a connection', () => {
       service.immediate = () => frameOf('done')
       service.reply('a'.repeat(200 * kibibyte))
       for (const other of others) assert.deepEqual(await other.untilAnswers(1), ['done'])
+    })
+
+    it('for the memory of all connections: requests that are held for others do not count', async () => {
+      await open({}, { requestBudgetBytesMax: 100 * kibibyte })
+      const joined = `held ${'j'.repeat(200 * kibibyte)}`
+      connect().send(joined)
+      await service.untilBegun(1)
+      const other = connect()
+      other.send('o'.repeat(50 * kibibyte), 'p')
+      await service.untilBegun(3)
+      assert.ok(listener.requestBytes < 60 * kibibyte, `${listener.requestBytes} bytes are counted`)
+      service.reply(joined)
+      service.reply('o'.repeat(50 * kibibyte))
+      service.reply('p')
+      await other.untilAnswers(2)
+      assert.equal(listener.requestBytes, 0)
     })
 
     it('for the memory of all connections: who holds everybody up with half a request is closed', async () => {
@@ -464,7 +480,7 @@ describe('a connection', () => {
     })
 
     it('but not while this side does not read', async () => {
-      await open({ pendingMax: { small: 1, medium: 1, large: 1 } })
+      await open({ pendingMax: { small: 1, medium: 1, large: 1, held: 1 } })
       const client = connect()
       client.send('a', 'b')
       client.socket.write(half)

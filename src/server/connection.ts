@@ -16,8 +16,11 @@ import { ProtocolError } from '../wire/protocol-error.ts'
 import { type Address, kafkaHost, plainHost } from './address.ts'
 import type { RequestBudget } from './request-budget.ts'
 
-/** What the answer to a request may grow to: many small ones may be pending at a time, one large one. */
-export type AnswerSize = 'small' | 'medium' | 'large'
+/**
+ * What the answer to a request may grow to: many small ones may be pending at a time, one large one. One that is held may take
+ * minutes, as long as others have to do something first; who holds it bounds what that costs.
+ */
+export type AnswerSize = 'small' | 'medium' | 'large' | 'held'
 
 /** What answers requests. */
 export interface Service {
@@ -53,7 +56,7 @@ export interface ConnectionLimits {
 export const defaultLimits: ConnectionLimits = {
   frameBytesMin: 8,
   frameBytesMax: 100 * 1024 * 1024,
-  pendingMax: { small: 256, medium: 2, large: 1 },
+  pendingMax: { small: 256, medium: 2, large: 1, held: 2 },
   inFlightBytesMax: 32 * 1024 * 1024,
   heldAnswerBytesMax: 1024 * 1024,
   firstRequestMsMax: 9_000,
@@ -92,7 +95,7 @@ export interface Misdeed {
 /** A request in flight, or answered and waiting for its turn on the wire. */
 interface Pending {
   /** What it is charged with. */
-  readonly bytes: number
+  bytes: number
   readonly size: AnswerSize
   isAnswered: boolean
   /** Its answer will not be sent: an earlier request failed, or the connection is over. */
@@ -124,8 +127,8 @@ export class Connection implements ConnectionContext {
   /** In the order of arrival; those before `#firstPending` are done. */
   #pending: (Pending | null)[] = []
   #firstPending = 0
-  readonly #pendingBySize: Record<AnswerSize, number> = { small: 0, medium: 0, large: 0 }
-  readonly #inFlightBySize: Record<AnswerSize, number> = { small: 0, medium: 0, large: 0 }
+  readonly #pendingBySize: Record<AnswerSize, number> = { small: 0, medium: 0, large: 0, held: 0 }
+  readonly #inFlightBySize: Record<AnswerSize, number> = { small: 0, medium: 0, large: 0, held: 0 }
   #inFlight = 0
   #inFlightBytes = 0
   #heldAnswerBytes = 0
@@ -265,6 +268,15 @@ export class Connection implements ConnectionContext {
       answer => this.#settle(pending, answer),
       error => this.#settleFailed(pending, error),
     )
+    if (size === 'held') this.#discharge(pending, frameBytes)
+  }
+
+  /** Whoever holds the request has counted what it keeps of it: others are not kept from sending theirs for minutes. */
+  #discharge(pending: Pending, bytes: number): void {
+    pending.bytes -= bytes
+    this.#inFlightBytes -= bytes
+    this.#host.budget.release(bytes)
+    this.#host.budget.leaveLane(this)
   }
 
   // Out.

@@ -19,6 +19,8 @@ describe('the Kafka service', () => {
     assert.deepEqual(special, [
       ['Produce', 'small'],
       ['Fetch', 'large'],
+      ['JoinGroup', 'held'],
+      ['SyncGroup', 'held'],
     ])
   })
 

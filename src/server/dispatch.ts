@@ -7,11 +7,14 @@ import type { AnswerSize, Service } from './connection.ts'
 
 /**
  * A fetch brings up to `fetch.max.bytes`: one at a time on a connection. A produce answer is a few bytes for each partition,
- * and producers pipeline. All others list topics, at worst all there are.
+ * and producers pipeline. A join or sync waits for the other members of its group, whose coordinator bounds what that holds. All others
+ * list topics, at worst all there are.
  */
 const answerSizes: ReadonlyMap<number, AnswerSize> = new Map([
   [apis.produce.key, 'small'],
   [apis.fetch.key, 'large'],
+  [apis.joinGroup.key, 'held'],
+  [apis.syncGroup.key, 'held'],
 ])
 
 export function kafkaService(broker: Broker): Service {

@@ -26,11 +26,10 @@ export class FakeService implements Service {
   readonly released: string[] = []
   #wakers: (() => void)[] = []
 
-  /** A request that begins with `large` or `medium` has such an answer. */
+  /** A request that begins with `large`, `medium` or `held` has such an answer. */
   answerSize(frame: Rope): AnswerSize {
     const text = flattenRope(frame).toString()
-    if (text.startsWith('large')) return 'large'
-    return text.startsWith('medium') ? 'medium' : 'small'
+    return (['large', 'medium', 'held'] as const).find(size => text.startsWith(size)) ?? 'small'
   }
 
   answer(frame: Rope, connection: ConnectionContext): Promise<AnswerFrame | null> {
