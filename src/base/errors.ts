@@ -3,7 +3,21 @@
  * the process must end because of it, the exit code that it ends with. Outcomes told to Kafka clients are not here
  * (`wire/kafka-errors.ts`), nor are broken invariants (`invariant.ts`).
  */
-export const exitCodes = { ok: 0, runtime: 1, usage: 2, storage: 70, config: 78 } as const
+export const exitCodes = {
+  ok: 0,
+  runtime: 1,
+  usage: 2,
+  /** Of a command: no broker answers there. */
+  unreachable: 3,
+  /** Of a command: the broker does not allow it. */
+  denied: 4,
+  /** Of a command: there is no such topic, group or file. */
+  notFound: 5,
+  /** Of `health`: the broker says that it is not ready. */
+  unhealthy: 6,
+  storage: 70,
+  config: 78,
+} as const
 
 const table = {
   /** A setting has a name or a value that cannot be used. */
