@@ -136,6 +136,8 @@ export function check(history: readonly HistoryEvent[]): Anomaly[] {
       case 'offsets':
       case 'offsets going':
       case 'offsets gone':
+      case 'topic going':
+      case 'topic is new':
       case 'assigned':
         groups.take(event)
         break
@@ -147,6 +149,7 @@ export function check(history: readonly HistoryEvent[]): Anomaly[] {
         break
       case 'up':
         around.syncFailed = false
+        groups.restarted()
         if (lostPower) for (const oracle of partitions.values()) oracle.powerLost()
         if (event.acceptsDataLoss === true) for (const oracle of partitions.values()) oracle.lossAccepted()
         lostPower = false

@@ -113,3 +113,11 @@ export async function simpleCommitter(groups: GroupWorkload, prng: Prng, group: 
     await world.sleep(plan.pauseMs * 2 * prng.float())
   }
 }
+
+/** Deletes the topic that the groups consume, and makes it again. */
+export async function topicReplacer(groups: GroupWorkload, prng: Prng): Promise<void> {
+  while (groups.isWanted) {
+    await groups.world.sleep(prng.between(50, 600))
+    if (groups.isWanted) await groups.replaceTopic()
+  }
+}

@@ -25,6 +25,10 @@ export type GroupHappening =
       readonly partition: number | null
     }
   | { readonly type: 'offsets gone'; readonly request: number; readonly error: KafkaErrorName | null }
+  /** The topic is being deleted; what is committed from here on until it is new may be of the old one. */
+  | { readonly type: 'topic going' }
+  /** It was made again, and only offsets of that one may be there after the next start. */
+  | { readonly type: 'topic is new' }
   /** What a member was given in a generation. */
   | {
       readonly type: 'assigned'

@@ -130,6 +130,21 @@ test('after reported damage commits may be lost, and none is invented', () => {
   assertFinds('invented commit', damaged.fetch(3))
 })
 
+test('offsets of a topic that was made again go at the next start at the latest, and later ones stay', () => {
+  const replaced = new Story()
+    .commit(1)
+    .note({ type: 'topic going' })
+    .fetch(null)
+    .commit(2)
+    .note({ type: 'topic is new' })
+    .fetch(2)
+    .restart()
+  assert.deepEqual(check(new Story().commit(1).note({ type: 'topic going' }).restart().fetch(1).events), [])
+  assertFinds('deleted offset is back', replaced.fetch(2))
+  const later = new Story().commit(1).note({ type: 'topic going' }).note({ type: 'topic is new' }).commit(2)
+  assertFinds('lost commit', later.restart().fetch(null))
+})
+
 test('every kind of anomaly is planted somewhere', () => {
   assert.deepEqual(
     groupAnomalyKinds.filter(kind => !found.has(kind)),

@@ -25,6 +25,8 @@ interface Position {
   mayBeAbsent: boolean
   /** Numbers up to this were taken away for good. */
   goneMax: number
+  /** Numbers up to this were committed of a topic that was deleted meanwhile: they may go at any time. */
+  staleMax: number
 }
 
 interface Ask {
@@ -49,6 +51,7 @@ export class GroupOracle {
   >()
   readonly #generations = new Map<string, number>()
   readonly #owners = new Map<string, string>()
+  #isTopicGoing = false
 
   constructor(around: Surroundings) {
     this.#around = around
@@ -74,9 +77,35 @@ export class GroupOracle {
       case 'offsets gone':
         this.#gone(event)
         break
+      case 'topic going':
+        this.#isTopicGoing = true
+        this.#allStale()
+        break
+      case 'topic is new':
+        this.#isTopicGoing = false
+        this.#allStale()
+        break
       case 'assigned':
         this.#assigned(event)
         break
+    }
+  }
+
+  /** What is left of a topic that is gone is dropped when groups are loaded. */
+  restarted(): void {
+    if (this.#isTopicGoing) return
+    for (const positions of this.#groups.values()) {
+      for (const position of positions.values()) position.goneMax = Math.max(position.goneMax, position.staleMax)
+    }
+  }
+
+  #allStale(): void {
+    for (const positions of this.#groups.values()) {
+      for (const position of positions.values()) {
+        position.staleMax = position.sentMax
+        position.floor = -1
+        position.mayBeAbsent = true
+      }
     }
   }
 
@@ -104,10 +133,10 @@ export class GroupOracle {
     for (const { partition, offset } of commit.offsets) {
       const position = this.#position(commit.group, partition)
       const sent = position.sent.get(offset)
-      if (error === 'NONE') {
+      if (error === 'NONE' && !this.#isTopicGoing && offset > position.staleMax) {
         position.floor = Math.max(position.floor, offset)
         position.mayBeAbsent = false
-      } else if (error !== null && sent !== undefined && refusesCommit(error)) sent.isRefused = true
+      } else if (error !== null && error !== 'NONE' && sent !== undefined && refusesCommit(error)) sent.isRefused = true
     }
   }
 
@@ -165,6 +194,7 @@ export class GroupOracle {
         this.#report('deleted offset is back', `${name} has ${offset}, and all up to ${known.goneMax} were deleted`)
       }
     }
+    if (this.#isTopicGoing || offset <= position.staleMax) return
     position.floor = Math.max(position.floor, offset)
     position.mayBeAbsent = false
   }
@@ -217,7 +247,7 @@ export class GroupOracle {
     const positions = this.#positions(group)
     let position = positions.get(partition)
     if (position === undefined) {
-      position = { sent: new Map(), sentMax: -1, floor: -1, mayBeAbsent: true, goneMax: -1 }
+      position = { sent: new Map(), sentMax: -1, floor: -1, mayBeAbsent: true, goneMax: -1, staleMax: -1 }
       positions.set(partition, position)
     }
     return position

@@ -25,6 +25,8 @@ export interface GroupsPlan {
   readonly sessionMs: number
   readonly rebalanceMs: number
   readonly pauseMs: number
+  /** The topic is deleted now and then, and made again. */
+  readonly replacesTopic: boolean
 }
 
 /** Who commits: a member of a generation, or nobody. */
@@ -61,17 +63,36 @@ export class GroupWorkload {
   /** Makes the topic, over as many processes as it takes. */
   async makeTopic(): Promise<void> {
     for (let attempt = 0; attempt < 50; attempt++) {
-      const { storage } = (await this.workload.admitted()).node
       const process = await this.workload.admitted()
+      const { storage } = process.node
       const spec = { name: consumedTopic, partitions: 1, replicationFactor: 1, configs: new Map<string, string>() }
       await this.world.ask(process, () => process.node.storage.createTopic(spec))
       const topic = storage.topicByName(consumedTopic)
-      if (process.alive && topic !== undefined) {
+      if (process.alive && topic !== undefined && topic.id !== this.#topicId) {
         this.#topicId = topic.id
         return
       }
       await this.world.sleep(50)
     }
+  }
+
+  /** As DeleteTopics and CreateTopics do it, whatever ends in between. */
+  async replaceTopic(): Promise<void> {
+    const id = this.#topicId
+    this.world.record({ type: 'topic going' })
+    for (let attempt = 0; attempt < 50; attempt++) {
+      const process = await this.workload.admitted()
+      await this.world.ask(process, () => process.node.storage.deleteTopic(id))
+      if (process.alive && process.node.storage.topicById(id) === undefined) {
+        process.node.groups.topicDeleted(consumedTopic, id)
+        break
+      }
+      await this.world.sleep(50)
+    }
+    await this.makeTopic()
+    if (this.#topicId === id) return
+    this.world.count('topics of groups replaced')
+    this.world.record({ type: 'topic is new' })
   }
 
   async find(process: Process, group: string): Promise<KafkaErrorName | null> {

@@ -270,6 +270,12 @@ export const mutants: readonly Mutant[] = [
     ),
   },
   {
+    name: 'keeps offsets of topics whose deletion was cut off',
+    scenario: 'groups',
+    seedsMax: 100,
+    bug: edit('broker/groups/part.ts', 'if (isGone) stale.push', 'if (isGone && topic.length === 0) stale.push'),
+  },
+  {
     name: 'answers for groups before they are loaded',
     scenario: 'groups',
     seedsMax: 60,

@@ -3,7 +3,7 @@ import { Prng } from '../base/prng.ts'
 import type { Timer } from '../io/clock.ts'
 import { administrator, verifyAll } from './admin.ts'
 import { type Anomaly, check } from './checker.ts'
-import { groupMember, simpleCommitter } from './group-clients.ts'
+import { groupMember, simpleCommitter, topicReplacer } from './group-clients.ts'
 import { checkGrowth, probeGroups, verifyGroups } from './group-verify.ts'
 import { GroupWorkload } from './group-workload.ts'
 import { findLeftovers, logStarts, tidyMs } from './leftovers.ts'
@@ -93,6 +93,7 @@ export class Simulation {
     for (const [index, members] of groups.plan.members.entries()) {
       for (let i = 0; i < members; i++) this.#spawn(prng => groupMember(groups, prng, `group-${index}`, `client-${i}`))
     }
+    if (groups.plan.replacesTopic) this.#spawn(prng => topicReplacer(groups, prng))
     for (let i = 0; i < groups.plan.simple; i++) this.#spawn(prng => simpleCommitter(groups, prng, `simple-${i}`))
   }
 

@@ -12,10 +12,9 @@ import { invariant, unreachable } from '../../base/invariant.ts'
 import type { Clock, Timer } from '../../io/clock.ts'
 import type { KafkaErrorName } from '../../wire/kafka-errors.ts'
 import { nextDeadlineMs, stepGroup } from './group.ts'
-import { applyRecord, recordsOf } from './group-durable.ts'
+import { applyRecord, eachOffset, recordsOf } from './group-durable.ts'
 import type { GroupAnswer, GroupEffect, GroupEvent, Moment } from './group-events.ts'
 import { nextExpiryMs } from './group-expiry.ts'
-import { offsetTopics } from './group-queries.ts'
 import type { GroupRecord } from './group-record.ts'
 import { exists, type Group, type GroupSettings, newGroup } from './group-state.ts'
 import type { LiveRecords, OffsetsLog } from './offsets-log.ts'
@@ -69,12 +68,24 @@ export class Part {
     if (this.#closed) return
     this.#isLoaded = true
     for (const { group } of [...this.#kept.values()]) {
+      this.#dropStale(group)
       this.#step(group, { do: 'loaded' })
-      for (const { topic, topicId } of offsetTopics(group)) {
-        // Its deletion was cut off before its offsets were gone.
-        if (this.#parts.isTopicGone(topic, topicId)) this.#step(group, { do: 'topicDeleted', topic, topicId })
-      }
     }
+  }
+
+  /**
+   * Offsets of topics whose deletion was cut off before their offsets were gone. Nobody sees them, and the next start would
+   * drop them again; so nobody waits for them to be gone from the log.
+   */
+  #dropStale(group: Group): void {
+    const stale: GroupRecord[] = []
+    for (const { topic, partition, value } of eachOffset(group.offsets)) {
+      const isGone = this.#parts.isTopicGone(topic, value.topicId)
+      if (isGone) stale.push({ of: 'offset', groupId: group.groupId, topic, partition, value: null })
+    }
+    if (stale.length === 0) return
+    for (const record of stale) applyRecord(group, record)
+    this.#log.write(stale, () => {})
   }
 
   has(groupId: string): boolean {
