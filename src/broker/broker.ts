@@ -5,6 +5,7 @@
 import { TidelogError } from '../base/errors.ts'
 import type { Rope } from '../base/rope.ts'
 import type { Clock } from '../io/clock.ts'
+import type { Compute } from '../io/compute.ts'
 import type { Random } from '../io/random.ts'
 import { type Api, apis, servesVersion } from '../wire/api-keys.ts'
 import { decodeRequest, encodeResponse } from '../wire/exchange.ts'
@@ -12,7 +13,8 @@ import { peekRequest, type RequestHeader } from '../wire/headers.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import { type Access, allowAll } from './access.ts'
 import type { BrokerConfigs } from './configs.ts'
-import type { BrokerParts, ConnectionContext, RequestContext } from './context.ts'
+import type { ConnectionContext, RequestContext } from './context.ts'
+import { Door, type DoorParts } from './door.ts'
 import { isFatal } from './faults.ts'
 import { FetchSessions } from './fetch-sessions.ts'
 import { FetchWaits } from './fetch-waits.ts'
@@ -113,6 +115,8 @@ export interface BrokerOptions {
   readonly storage: Storage
   readonly clock: Clock
   readonly random: Random
+  /** For doors that hand out records one by one, and so have to decompress them. */
+  readonly compute: Compute
   readonly configs: BrokerConfigs
   readonly access?: Access
   /** Told of what a handler threw; the client gets UNKNOWN_SERVER_ERROR. For the log. */
@@ -130,11 +134,12 @@ export interface RequestFacts {
 }
 
 export class Broker implements AsyncDisposable {
-  readonly #parts: BrokerParts
+  readonly #parts: DoorParts
   readonly #onFault: NonNullable<BrokerOptions['onFault']>
 
   constructor(options: BrokerOptions) {
-    const { storage, clock, random, configs, access = allowAll, onFault = () => {} } = options
+    const { storage, clock, random, compute, configs, access = allowAll } = options
+    const { onFault = () => {}, onFatal = () => {} } = options
     this.#onFault = onFault
     this.#parts = {
       served,
@@ -147,7 +152,15 @@ export class Broker implements AsyncDisposable {
       fetchWaits: new FetchWaits(clock),
       topicMaker: new TopicMaker(storage, configs),
       groups: new GroupCoordinator(options),
+      compute,
+      onFault: (error, what) => onFault(error, { api: what, version: 0, clientId: null }),
+      onFatal,
     }
+  }
+
+  /** The broker for somebody who does not speak Kafka's protocol; `principal` is who it is. */
+  door(principal: string): Door {
+    return new Door(this.#parts, principal)
   }
 
   /** Answers what waits for something that will not come any more; what still comes is refused or fails. */

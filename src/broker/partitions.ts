@@ -5,9 +5,12 @@ import type { AccessRule } from './access.ts'
 import type { RequestContext } from './context.ts'
 import type { PartitionStore, Topic } from './storage.ts'
 
+/** Who asks, of which broker. */
+type Asker = Pick<RequestContext, 'principal' | 'parts'>
+
 /** A topic of a request, named by id where the version has ids; `byId` says which. */
 export function findTopic(
-  context: RequestContext,
+  context: Asker,
   rule: AccessRule,
   byId: boolean,
   name: string,
@@ -26,7 +29,7 @@ export function findTopic(
  * older than ours the client must refresh, when it is newer we must.
  */
 export function findPartition(
-  context: RequestContext,
+  context: Pick<Asker, 'parts'>,
   topic: Topic | KafkaErrorName,
   index: number,
   currentLeaderEpoch: number,

@@ -1,6 +1,6 @@
 /**
- * Makes record batches, for tests, tools and the simulator's clients. A broker stores what producers send; it builds none of
- * its own on the hot path.
+ * Makes record batches: of records that come through doors other than Kafka's, of what groups promise, for tests, tools and the
+ * simulator's clients. Batches of Kafka's producers are stored as they came.
  */
 import { crc32c } from '../base/crc32c.ts'
 import { flattenRope } from '../base/rope.ts'
@@ -53,7 +53,10 @@ export function buildBatch(records: readonly RecordDraft[], options: BatchOption
   const plain = encodeRecords(records, baseTimestamp)
   const body = options.compression === undefined ? plain : options.compression.compress(plain)
   const lastOffsetDelta = records.reduce((last, record) => record.offsetDelta ?? last + 1, -1)
-  const maxTimestamp = Math.max(...records.map(record => record.timestampMs ?? baseTimestamp))
+  const maxTimestamp = records.reduce(
+    (max, { timestampMs = baseTimestamp }) => Math.max(max, timestampMs),
+    Number.NEGATIVE_INFINITY,
+  )
 
   const batch = Buffer.alloc(batchHeaderBytes + body.length)
   writeInt64(batch, options.baseOffset ?? 0, 0)

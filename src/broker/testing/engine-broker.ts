@@ -15,7 +15,7 @@ import type { Body, Draft } from '../../wire/schema.ts'
 import { Broker } from '../broker.ts'
 import { brokerConfigs, topicSettings } from '../configs.ts'
 import { Engine, nodeLogSettings } from '../engine.ts'
-import { testConnection } from './test-broker.ts'
+import { noCompute, testConnection } from './test-broker.ts'
 
 export const machineClock: Clock = {
   nowMs: () => Date.now(),
@@ -28,6 +28,7 @@ export const machineClock: Clock = {
 
 export interface TestNode extends AsyncDisposable {
   readonly engine: Engine
+  readonly broker: Broker
   ask<A extends Api>(api: A, version: number, body: Draft<A['request']>): Promise<Body<A['response']>>
 }
 
@@ -37,9 +38,6 @@ export interface TestNodeOptions {
   readonly clock?: Clock
   readonly compute?: Compute
 }
-
-const nothing = () => assert.fail('nothing is compressed')
-const noCompute: Compute = { decompress: nothing, compress: nothing }
 
 let starts = 0
 
@@ -65,10 +63,11 @@ export async function startNode(disk: MemoryDisk, options: TestNodeOptions = {})
     { report: () => {}, fail: error => assert.fail(error) },
   )
   const onFault = (error: unknown) => assert.fail(error as Error)
-  const broker = new Broker({ storage: engine, clock, random, configs, onFault })
+  const broker = new Broker({ storage: engine, clock, random, compute, configs, onFault })
   const connection = testConnection
   return {
     engine,
+    broker,
     async ask(api, version, body) {
       const whole = encodeRequest(api, version, { correlationId: 1, clientId: 'c' }, body)
       const answer = await broker.handle(sliceRope(whole, frameLengthBytes, whole.length), connection)

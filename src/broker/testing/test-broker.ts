@@ -2,6 +2,7 @@
 import type { NodeId } from '../../base/ids.ts'
 import { Prng } from '../../base/prng.ts'
 import { ropeOf, sliceRope } from '../../base/rope.ts'
+import type { Compute } from '../../io/compute.ts'
 import { ManualClock } from '../../sim/clock.ts'
 import type { Api } from '../../wire/api-keys.ts'
 import { type BatchOptions, buildBatch, type RecordDraft } from '../../wire/build-batch.ts'
@@ -25,6 +26,11 @@ export const testConnection: ConnectionContext = {
   advertised,
   signal: new AbortController().signal,
 }
+
+const nothing = () => Promise.reject(new Error('nothing is compressed'))
+
+/** For brokers that meet no compressed records. */
+export const noCompute: Compute = { decompress: nothing, compress: nothing }
 
 export interface TestBroker {
   readonly broker: Broker
@@ -56,6 +62,7 @@ function brokerOn(storage: MemoryStorage, clock: ManualClock, configs: BrokerCon
     storage,
     clock,
     random: new Prng(1),
+    compute: noCompute,
     configs,
     ...(access === undefined ? {} : { access }),
     onFault: (error, request) => faults.push({ error, request }),
