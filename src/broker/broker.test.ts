@@ -192,18 +192,20 @@ test('Q6 an API that does not exist closes the connection', async () => {
   }
 })
 
-test('Q6 a request that is cut short, too long or no request closes the connection', async () => {
+test('Q6 a request that is cut short or no request closes the connection', async () => {
   const broker = testBroker()
   broker.storage.add('t')
   const whole = frameOf('metadata', 12, broker)
-  for (const frame of [
-    whole.subarray(0, -1),
-    whole.subarray(0, 5),
-    Buffer.concat([whole, Buffer.alloc(1)]),
-    Buffer.alloc(0),
-  ]) {
+  for (const frame of [whole.subarray(0, -1), whole.subarray(0, 5), Buffer.alloc(0)]) {
     await assert.rejects(broker.broker.handle(ropeOf(frame), connection), ProtocolError)
   }
+})
+
+test('bytes behind a request are none of it: librdkafka 2.0 sends one too many with ListGroups', async () => {
+  const broker = testBroker()
+  broker.storage.add('t')
+  const whole = frameOf('metadata', 12, broker)
+  assert.ok(await broker.broker.handle(ropeOf(Buffer.concat([whole, Buffer.alloc(1)])), connection))
 })
 
 test('Q5 the client id of a flexible header is an old string; it reaches whoever logs', async () => {

@@ -26,13 +26,13 @@ export interface DecodedRequest<A extends Api> {
 
 /**
  * Reads a request out of its frame (the length left out). `peekRequest` has said which API it is, and `servesVersion` that
- * the version is known. Throws `ProtocolError` for whatever is wrong with it, bytes left over included.
+ * the version is known. Throws `ProtocolError` for whatever is wrong with it. Bytes left over are none of it, as with Apache Kafka:
+ * librdkafka 2.0 sends one too many with ListGroups 4.
  */
 export function decodeRequest<A extends Api>(api: A, version: number, frame: Rope): DecodedRequest<A> {
   const from = new WireReader(frame)
   const header = readRequestHeader(from, requestHeaderVersion(api, version))
   const body = readBody<A['request']>(api.request, version, from)
-  from.finish()
   return { header, body }
 }
 

@@ -67,7 +67,6 @@ const closing: Readonly<Record<string, Buffer>> = {
   'an unknown API': framed(header1(999, 0)),
   'an unknown version': framed(header1(3, 99), Buffer.alloc(8)),
   'a body cut short': framed(validProduce.subarray(4, -20)),
-  'a body with bytes left over': framed(validProduce.subarray(4), hex('00')),
   'an array of 0x7fffffff elements': framed(header1(3, 1), int32(0x7fff_ffff)),
   'a compact array of as many as a varint says': framed(header2(3, 9), hex('ffffffff0f')),
   'an array of -2 elements': framed(header1(3, 1), int32(-2)),
