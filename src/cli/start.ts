@@ -12,6 +12,7 @@ import { constants } from 'node:os'
 import { exitCodes, TidelogError } from '../base/errors.ts'
 import { addressText } from '../server/address.ts'
 import type { Logger } from '../server/log.ts'
+import type { Doors } from '../server/server.ts'
 import { readSettings, type Settings } from '../server/settings.ts'
 import { oneLine, say } from './say.ts'
 
@@ -38,7 +39,7 @@ export async function start(flags: ReadonlyMap<string, readonly string[]>): Prom
     await using server = await Server.open({ settings, log, onFatal })
     // Whoever waited for the line may be gone; that ends nothing.
     process.stdout.on('error', () => undefined)
-    process.stdout.write(`tidelog ready kafka=${addressText(server.kafka)} data=${settings.dataDir}\n`)
+    process.stdout.write(`tidelog ready ${doorsText(server.doors)} data=${settings.dataDir}\n`)
     keepCompiled()
     const signal = await stopped
     log.info({ component: 'server', signal }, 'stopping: finishing what is in flight')
@@ -48,6 +49,14 @@ export async function start(flags: ReadonlyMap<string, readonly string[]>): Prom
   } catch (error) {
     return refuse(error)
   }
+}
+
+/** `kafka=localhost:9092 text=localhost:9091`: a door that is closed is left out. */
+function doorsText(doors: Doors): string {
+  const { kafka, text, http } = doors
+  return Object.entries({ kafka, text, http })
+    .flatMap(([name, address]) => (address === null ? [] : [`${name}=${addressText(address)}`]))
+    .join(' ')
 }
 
 /** Resolves with the first signal to stop; the second ends the process, with the code that shells give to such an end. */

@@ -66,6 +66,7 @@ describe('a connection', () => {
       name: 'kafka',
       host: '127.0.0.1',
       port: 0,
+      portOption: 'port',
       advertise: null,
       service,
       limits: { ...defaultLimits, frameBytesMin: 1, ...limits },

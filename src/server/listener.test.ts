@@ -21,6 +21,7 @@ describe('a listener', () => {
       name: 'kafka',
       host: 'localhost',
       port: 0,
+      portOption: 'port',
       advertise: null,
       service: new FakeService(),
       limits: defaultLimits,

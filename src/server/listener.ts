@@ -3,24 +3,24 @@
  * either. Accepts connections within the bounds, looks after them once a second, and closes them when the node stops.
  */
 import * as net from 'node:net'
-import { systemCode, TidelogError } from '../base/errors.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import { type Address, addressText, plainHost } from './address.ts'
+import { bind } from './bind.ts'
 import { Connection, type ConnectionHost, type ConnectionLimits, type Misdeed, type Service } from './connection.ts'
 import { type Logger, RateLimitedLog } from './log.ts'
 import { RequestBudget } from './request-budget.ts'
 
 const sweepEveryMs = 1_000
-/** TCP asks a silent peer whether it is still there. */
-const keepAliveAfterMs = 60_000
-/** How often a free port of one family may turn out to be taken in the other. */
-const portAttemptsMax = 20
+/** After a minute TCP asks a silent peer whether it is still there. */
+const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
 
 export interface ListenerOptions {
   readonly name: string
   readonly host: string
   /** 0 for a free one. */
   readonly port: number
+  /** The option that the port comes from, for the text of an error. */
+  readonly portOption: string
   readonly advertise: Address | null
   readonly service: Service
   readonly limits: ConnectionLimits
@@ -63,8 +63,8 @@ export class Listener {
   /** Throws `LISTEN` when the address cannot be had. */
   static async open(options: ListenerOptions): Promise<Listener> {
     const listener = new Listener(options)
-    const accept = (socket: net.Socket) => listener.#accept(socket)
-    listener.#servers = await bind(options.host, options.port, accept)
+    const server = () => net.createServer(socketOptions, socket => listener.#accept(socket))
+    listener.#servers = await bind({ ...options, server })
     for (const server of listener.#servers) server.on('error', error => listener.#acceptFailed(error))
     return listener
   }
@@ -146,75 +146,5 @@ export class Listener {
   /** Out of descriptors, most likely; the kernel keeps the connection waiting until there is one. */
   #acceptFailed(error: Error): void {
     this.#log.error('accept', { cause: error.message }, 'a connection could not be accepted')
-  }
-}
-
-type Accept = (socket: net.Socket) => void
-
-/** One server for each address of the host, all on the same port. */
-async function bind(host: string, port: number, accept: Accept): Promise<net.Server[]> {
-  if (host.toLowerCase() !== 'localhost') return [await listen(host, port, accept)]
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await bindLoopback(port, accept)
-    } catch (error) {
-      const isTaken = error instanceof TidelogError && systemCode(error.cause) === 'EADDRINUSE'
-      if (port !== 0 || !isTaken || attempt === portAttemptsMax) throw error
-    }
-  }
-}
-
-/** A machine may have only one of the two families. */
-async function bindLoopback(port: number, accept: Accept): Promise<net.Server[]> {
-  const v4 = await listenIfPresent('127.0.0.1', port, accept)
-  try {
-    const samePort = v4 === null ? port : (v4.address() as net.AddressInfo).port
-    const v6 = v4 === null ? await listen('::1', port, accept) : await listenIfPresent('::1', samePort, accept)
-    return [v4, v6].filter(server => server !== null)
-  } catch (error) {
-    v4?.close()
-    throw error
-  }
-}
-
-const familyMissing: ReadonlySet<string | null> = new Set(['EADDRNOTAVAIL', 'EAFNOSUPPORT', 'EINVAL'])
-
-async function listenIfPresent(host: string, port: number, accept: Accept): Promise<net.Server | null> {
-  try {
-    return await listen(host, port, accept)
-  } catch (error) {
-    if (error instanceof TidelogError && familyMissing.has(systemCode(error.cause))) return null
-    throw error
-  }
-}
-
-function listen(host: string, port: number, accept: Accept): Promise<net.Server> {
-  return new Promise((resolve, reject) => {
-    const options = { noDelay: true, keepAlive: true, keepAliveInitialDelay: keepAliveAfterMs }
-    const server = net.createServer(options, accept)
-    server.once('error', error => reject(cannotListen({ host, port }, error)))
-    server.listen({ host, port }, () => {
-      server.removeAllListeners('error')
-      resolve(server)
-    })
-  })
-}
-
-function cannotListen(address: Address, error: Error): TidelogError {
-  const where = addressText(address)
-  switch (systemCode(error)) {
-    case 'EADDRINUSE':
-      return new TidelogError(
-        'LISTEN',
-        `${where}: the port is in use; stop who uses it or choose another --port`,
-        error,
-      )
-    case 'EACCES':
-      return new TidelogError('LISTEN', `${where}: this user may not listen there; choose a --port above 1023`, error)
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return new TidelogError('LISTEN', `${where}: this machine does not have that address; check --host`, error)
-    default:
-      return new TidelogError('LISTEN', `${where}: cannot be listened on (${error.message})`, error)
   }
 }

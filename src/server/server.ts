@@ -1,6 +1,6 @@
 /**
  * One broker process put together: the machine's clock, disk and chance, the storage engine on them, the broker, and the
- * listeners in front. Opened in that order, closed in the reverse.
+ * doors in front. Opened in that order, closed in the reverse; but HTTP opens first, so that it can say how far the rest is.
  */
 import { resolve } from 'node:path'
 import { TidelogError } from '../base/errors.ts'
@@ -11,10 +11,14 @@ import { isFatal } from '../broker/faults.ts'
 import type { LogEvent } from '../log/log-store.ts'
 import { requestPrefixBytes } from '../wire/headers.ts'
 import { type Address, addressText } from './address.ts'
+import { isTaken } from './bind.ts'
 import { type ConnectionLimits, defaultLimits } from './connection.ts'
 import { makeDataDir } from './data-dir.ts'
 import { lockDataDir } from './data-dir-lock.ts'
 import { kafkaService } from './dispatch.ts'
+import { Health } from './http/health.ts'
+import { AllowedHosts } from './http/hosts.ts'
+import { HttpServer } from './http/server.ts'
 import { Listener } from './listener.ts'
 import { type Logger, RateLimitedLog } from './log.ts'
 import { nodeClock } from './node/clock.ts'
@@ -22,7 +26,7 @@ import { NodeCompute } from './node/compute.ts'
 import { nodeDisk } from './node/disk.ts'
 import { nodeRandom } from './node/random.ts'
 import { openFilesLimit } from './open-files.ts'
-import type { Settings } from './settings.ts'
+import type { DoorPort, Settings } from './settings.ts'
 
 /** How long requests in flight may take when the node stops. */
 const graceMsMax = 10_000
@@ -34,16 +38,23 @@ export interface ServerOptions {
   readonly onFatal: (error: Error) => void
 }
 
+/** Where clients connect, by the host that was configured; null for a door that is closed. */
+export interface Doors {
+  readonly kafka: Address
+  readonly text: Address | null
+  readonly http: Address | null
+}
+
 export class Server implements AsyncDisposable {
-  readonly #listener: Listener
-  readonly #host: string
+  readonly doors: Doors
   readonly #opened: AsyncDisposableStack
+  readonly #stopping: () => void
   #closing: Promise<void> | null = null
 
-  private constructor(listener: Listener, host: string, opened: AsyncDisposableStack) {
-    this.#listener = listener
-    this.#host = host
+  private constructor(doors: Doors, opened: AsyncDisposableStack, stopping: () => void) {
+    this.doors = doors
     this.#opened = opened
+    this.#stopping = stopping
   }
 
   /** Resolves when clients are served: whatever the process before left is recovered by then. */
@@ -52,6 +63,10 @@ export class Server implements AsyncDisposable {
     await makeDataDir(settings.dataDir)
     const lock = await lockDataDir(settings.dataDir)
     opening.defer(() => lock.release())
+
+    const health = new Health()
+    const http = await openDoor(settings.httpPort, log, port => openHttp(port, settings, health, log))
+    if (http !== null) opening.defer(() => http.close())
 
     const compute = new NodeCompute(nodeClock)
     opening.defer(() => compute.close())
@@ -75,16 +90,33 @@ export class Server implements AsyncDisposable {
     opening.defer(async () => {
       await Promise.all([listener.close(graceMsMax), broker.close()])
     })
-    return new Server(listener, settings.host, opening.move())
-  }
 
-  /** Where Kafka clients connect, by the host that was configured. */
-  get kafka(): Address {
-    return { host: this.#host, port: this.#listener.port }
+    // The text protocol opens here, by `openDoor(settings.textPort, …)`, and mounts `/text` on `http`.
+    const text: { readonly port: number } | null = null
+
+    http?.serve(async () => {
+      const { buildApp } = await import('./http/app.ts')
+      return buildApp({
+        onFault: (error, path) => reportFault(brokerLog, error, { api: path, version: 0, clientId: null }),
+      })
+    })
+    health.ready()
+    const addressOf = (door: { readonly port: number }) => ({ host: settings.host, port: door.port })
+    const doors = {
+      kafka: addressOf(listener),
+      text: text === null ? null : addressOf(text),
+      http: http === null ? null : addressOf(http),
+    }
+    return new Server(doors, opening.move(), () => {
+      health.stopping()
+      http?.stop()
+    })
   }
 
   /** Lets what is in flight finish, for ten seconds at most, and syncs everything. */
   close(): Promise<void> {
+    // Whoever sends clients here hears of it before anything else.
+    if (this.#closing === null) this.#stopping()
     this.#closing ??= this.#opened.disposeAsync()
     return this.#closing
   }
@@ -92,6 +124,30 @@ export class Server implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+/** Opens a door unless it is off. Where nobody asked for its port and another has it, the node does without. */
+async function openDoor<T>(door: DoorPort | null, log: Logger, open: (port: number) => Promise<T>): Promise<T | null> {
+  if (door === null) return null
+  try {
+    return await open(door.port)
+  } catch (error) {
+    if (door.isGiven || !isTaken(error)) throw error
+    log.warn({ component: 'server' }, `${(error as Error).message}; that door stays closed`)
+    return null
+  }
+}
+
+function openHttp(port: number, settings: Settings, health: Health, log: Logger): Promise<HttpServer> {
+  const { host, advertise, httpNames } = settings
+  return HttpServer.open({
+    host,
+    port,
+    hosts: new AllowedHosts([host, ...(advertise === null ? [] : [advertise.host]), ...httpNames]),
+    health,
+    clock: nodeClock,
+    log: new RateLimitedLog(log.child({ component: 'http' }), nodeClock),
+  })
 }
 
 /** The configs that options decide, as tools are told of them. */
@@ -177,6 +233,7 @@ function openListener(
     name: 'kafka',
     host: settings.host,
     port: settings.port,
+    portOption: 'port',
     advertise: settings.advertise,
     service: kafkaService(broker),
     limits: limitsOf(settings),

@@ -39,8 +39,9 @@ describe('settings', () => {
       host: 'localhost',
       advertise: null,
       port: 9092,
-      textPort: 9091,
-      httpPort: 8080,
+      textPort: { port: 9091, isGiven: false },
+      httpPort: { port: 8080, isGiven: false },
+      httpNames: [],
       insecureListen: false,
       acceptDataLoss: false,
       logLevel: 'info',
@@ -52,7 +53,23 @@ describe('settings', () => {
     const file = 'port=1\ntext-port=1\nhttp-port=1'
     const environment = { TIDELOG_PORT: '2', TIDELOG_TEXT_PORT: '2' }
     const { port, textPort, httpPort } = read({ file, environment, flags: { port: '3' } })
-    assert.deepEqual([port, textPort, httpPort], [3, 2, 1])
+    assert.deepEqual([port, textPort?.port, httpPort?.port], [3, 2, 1])
+  })
+
+  it('close the doors that are not wanted, and know whether a port was asked for', () => {
+    assert.equal(read({ flags: { 'http-port': 'off' } }).httpPort, null)
+    assert.deepEqual(read({ flags: { 'http-port': '8080' } }).httpPort, { port: 8080, isGiven: true })
+    assert.deepEqual(read({ environment: { TIDELOG_TEXT_PORT: '0' } }).textPort, { port: 0, isGiven: true })
+    assertWrong({ flags: { 'text-port': 'none' } }, /--text-port: 'none' must be a port from 0 to 65535, or off/)
+    assertWrong({ flags: { port: 'off' } }, /--port: 'off' must be a port/)
+  })
+
+  it('take names for HTTP', () => {
+    assert.deepEqual(read({ flags: { 'http-names': 'Broker.Example, tidelog' } }).httpNames, [
+      'broker.example',
+      'tidelog',
+    ])
+    assertWrong({ flags: { 'http-names': 'broker:8080' } }, /--http-names: 'broker:8080' must be host names/)
   })
 
   it('give each broker config that order of its own', () => {

@@ -18,12 +18,23 @@ export interface Settings {
   /** The address told to clients; null for the one that each of them connected to. */
   readonly advertise: Address | null
   readonly port: number
-  readonly textPort: number
-  readonly httpPort: number
+  /** Null: the door stays closed. */
+  readonly textPort: DoorPort | null
+  readonly httpPort: DoorPort | null
+  /** Names by which HTTP may be asked, besides those of loopback, the host and the advertised one. */
+  readonly httpNames: readonly string[]
   readonly insecureListen: boolean
   readonly acceptDataLoss: boolean
   readonly logLevel: LogLevel
   readonly broker: BrokerConfigs
+}
+
+/** Where a door other than Kafka's listens. */
+export interface DoorPort {
+  /** 0 for a free one. */
+  readonly port: number
+  /** Somebody asked for this very port: that it is taken is an error then. */
+  readonly isGiven: boolean
 }
 
 export const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace'] as const
@@ -64,9 +75,20 @@ export const optionTable = [
     name: 'text-port',
     value: 'PORT',
     default: '9091',
-    help: "the text protocol's port (reserved: nothing listens yet)",
+    help: "the text protocol's port; 0 picks a free one, off closes that door",
   },
-  { name: 'http-port', value: 'PORT', default: '8080', help: 'the port of HTTP (reserved: nothing listens yet)' },
+  {
+    name: 'http-port',
+    value: 'PORT',
+    default: '8080',
+    help: 'the port of health, metrics and the JSON API; 0 picks a free one, off closes that door',
+  },
+  {
+    name: 'http-names',
+    value: 'NAME,…',
+    default: null,
+    help: 'names by which HTTP may be asked besides localhost, addresses, --host and --advertise',
+  },
   {
     name: 'set',
     value: 'NAME=VALUE',
@@ -246,13 +268,13 @@ function plainText(path: string, name: string, value: unknown): string {
 /** The layers come strongest first. */
 function interpret(layers: readonly [Layer, Layer, Layer]): Settings {
   const errors: string[] = []
-  const read = <T>(name: OptionName, parse: (text: string) => T | Problem): T | undefined => {
+  const read = <T>(name: OptionName, parse: (text: string, isGiven: boolean) => T | Problem): T | undefined => {
     const definition: OptionDefinition | undefined = optionTable.find(option => option.name === name)
     const fallback = definition?.default
     const given = layers.map(layer => layer.given(name)).find(value => value !== undefined)
     const text = given?.text ?? fallback ?? undefined
     if (text === undefined) return undefined
-    const value = parse(text)
+    const value = parse(text, given !== undefined)
     if (!(value instanceof Problem)) return value
     errors.push(`${given?.origin ?? name}: '${text}' ${value.sentence}.`)
     return undefined
@@ -264,8 +286,9 @@ function interpret(layers: readonly [Layer, Layer, Layer]): Settings {
     host,
     advertise: read('advertise', parseAdvertised) ?? null,
     port: read('port', parsePort),
-    textPort: read('text-port', parsePort),
-    httpPort: read('http-port', parsePort),
+    textPort: read('text-port', parseDoorPort),
+    httpPort: read('http-port', parseDoorPort),
+    httpNames: read('http-names', parseNames) ?? [],
     insecureListen,
     acceptDataLoss: read('accept-data-loss', parseSwitch),
     logLevel: read('log-level', parseLogLevel),
@@ -300,6 +323,18 @@ function parseHost(text: string): string | Problem {
 function parsePort(text: string): number | Problem {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : Number.NaN
   return port <= 65_535 ? port : new Problem('must be a port from 0 to 65535')
+}
+
+function parseDoorPort(text: string, isGiven: boolean): DoorPort | null | Problem {
+  if (text === 'off') return null
+  const port = parsePort(text)
+  return port instanceof Problem ? new Problem(`${port.sentence}, or off`) : { port, isGiven }
+}
+
+function parseNames(text: string): readonly string[] | Problem {
+  const names = text.split(',').map(name => name.trim().toLowerCase())
+  const isName = (name: string) => /^[a-z0-9_]([a-z0-9_.-]*[a-z0-9_])?$/.test(name)
+  return names.every(isName) ? names : new Problem('must be host names with commas between them, without ports')
 }
 
 function parseAdvertised(text: string): Address | Problem {

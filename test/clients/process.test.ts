@@ -20,6 +20,26 @@ describe('a start', () => {
     assert.equal(tidelog.stdout, `tidelog ready kafka=localhost:${tidelog.port} data=${dir.path}\n`)
   })
 
+  it('names the doors that are open, and leaves out those that are not', async () => {
+    await using dir = await tempDir()
+    await using tidelog = await Tidelog.start({ dataDir: dir.path, httpPort: 0 })
+    const { port, httpPort } = tidelog
+    assert.equal(tidelog.stdout, `tidelog ready kafka=localhost:${port} http=localhost:${httpPort} data=${dir.path}\n`)
+    assert.equal((await fetch(`http://localhost:${httpPort}/livez`)).status, 200)
+  })
+
+  it('goes without a door whose default port is taken, and says so', async () => {
+    await using dir = await tempDir()
+    // Whoever has the port already will do.
+    const squatter = createServer().on('error', () => undefined)
+    squatter.listen({ port: 8080, host: '127.0.0.1' })
+    await new Promise(resolve => squatter.once('listening', resolve).once('error', resolve))
+    await using tidelog = await Tidelog.start({ dataDir: dir.path, httpPort: null })
+    squatter.close()
+    assert.equal(tidelog.httpPort, 0)
+    assert.match(tidelog.logged('warn').join('\n'), /8080: the port is in use.*--http-port; that door stays closed/)
+  })
+
   it('listens on both families of localhost, and tells each client the address that it came by', async () => {
     await using dir = await tempDir()
     await using tidelog = await Tidelog.start({ dataDir: dir.path })
@@ -160,14 +180,17 @@ describe('a refusal is one line and an exit code', () => {
 
   it('1 for a port in use', async () => {
     await using dir = await tempDir()
-    const server = createServer()
+    await using server = createServer()
     await new Promise<void>(resolve => server.listen({ port: 0, host: '127.0.0.1' }, resolve))
     const { port } = server.address() as AddressInfo
-    const { code, stderr } = await runTidelog(['start', '--port', String(port), '--data-dir', dir.path])
-    server.close()
-    assert.equal(code, 1)
-    assert.ok(stderr.includes(String(port)), stderr)
-    assert.match(stderr.trimEnd().split('\n').at(-1) ?? '', /in use/)
+    for (const option of ['--port', '--http-port']) {
+      const others = option === '--port' ? ['--http-port', 'off'] : ['--port', '0']
+      const words = ['start', option, String(port), ...others, '--text-port', 'off', '--data-dir', dir.path]
+      const { code, stderr } = await runTidelog(words)
+      assert.equal(code, 1)
+      const last = stderr.trimEnd().split('\n').at(-1) ?? ''
+      assert.match(last, new RegExp(`:${port}: the port is in use; .* ${option}( |$)`))
+    }
   })
 
   it('78 for settings that nothing knows, with the nearest that is known', async () => {

@@ -76,8 +76,14 @@ describe('the README', () => {
 
   it('shows the ready line as it is', async () => {
     await using dir = await tempDir()
-    await using tidelog = await Tidelog.start({ dataDir: dir.path })
-    const shown = tidelog.stdout.replace(String(tidelog.port), '9092').replace(dir.path, './data')
+    await using tidelog = await Tidelog.start({ dataDir: dir.path, textPort: 0, httpPort: 0 })
+    const defaults = [
+      [tidelog.port, 9092],
+      [tidelog.textPort, 9091],
+      [tidelog.httpPort, 8080],
+    ]
+    const usual = (line: string, [port, usually]: number[]) => line.replace(`:${port} `, `:${usually} `)
+    const shown = defaults.reduce(usual, tidelog.stdout).replace(dir.path, './data')
     assert.ok(readme.includes(shown), shown)
   })
 

@@ -13,18 +13,29 @@ export const program = join(root, 'bin', 'tidelog')
 
 const readyMsMax = 20_000
 const stopMsMax = 20_000
-const readyLine = /^tidelog ready kafka=(\S+):(\d+) data=(.*)$/m
+const readyLine =
+  /^tidelog ready kafka=\S+:(?<kafka>\d+)(?: text=\S+:(?<text>\d+))?(?: http=\S+:(?<http>\d+))? data=.*$/m
 
 export interface TidelogOptions {
   readonly dataDir: string
   /** 0, unless the test must come back to the same port. */
   readonly port?: number
   readonly flags?: readonly string[]
+  /** Closed unless a test asks: 0 for a free port, null for the default one. */
+  readonly textPort?: number | 'off' | null
+  readonly httpPort?: number | 'off' | null
   /** Broker configs, as `--set name=value`. */
   readonly set?: Readonly<Record<string, string | number>>
   readonly env?: Readonly<Record<string, string>>
   /** A program with its arguments that becomes tidelog, such as `strace -D`: the process that is signalled. */
   readonly under?: readonly string[]
+}
+
+/** Of the doors that the ready line names. */
+interface Ports {
+  readonly kafka?: string
+  readonly text?: string
+  readonly http?: string
 }
 
 export interface Exit {
@@ -42,7 +53,7 @@ export class Tidelog implements AsyncDisposable {
   readonly dataDir: string
   readonly #child: ChildProcess
   readonly #ready: Promise<RegExpExecArray>
-  #port = 0
+  #ports: Ports = {}
   #stdout = ''
   #stderr = ''
   #watchers = new Set<() => void>()
@@ -87,16 +98,26 @@ export class Tidelog implements AsyncDisposable {
 
   async ready(): Promise<void> {
     const line = await within(readyMsMax, () => `the ready line (stderr: ${this.#stderr})`, this.#ready)
-    this.#port = Number(line[2])
+    this.#ports = line.groups as Ports
   }
 
   get port(): number {
-    return this.#port
+    return Number(this.#ports.kafka ?? 0)
+  }
+
+  /** 0 where that door is closed. */
+  get textPort(): number {
+    return Number(this.#ports.text ?? 0)
+  }
+
+  /** 0 where that door is closed. */
+  get httpPort(): number {
+    return Number(this.#ports.http ?? 0)
   }
 
   /** For clients: one family, so that every attempt reaches the same socket. */
   get address(): string {
-    return `127.0.0.1:${this.#port}`
+    return `127.0.0.1:${this.port}`
   }
 
   get pid(): number {
@@ -198,9 +219,12 @@ export async function runTidelog(
   return { ...exit, stdout, stderr }
 }
 
-function flagsOf({ dataDir, port = 0, flags = [], set = {} }: TidelogOptions): string[] {
+function flagsOf({ dataDir, port = 0, flags = [], set = {}, ...doors }: TidelogOptions): string[] {
   const settings = Object.entries(set).flatMap(([name, value]) => ['--set', `${name}=${value}`])
-  return ['--data-dir', dataDir, '--port', String(port), ...settings, ...flags]
+  const { textPort = 'off', httpPort = 'off' } = doors
+  const text = textPort === null ? [] : ['--text-port', String(textPort)]
+  const http = httpPort === null ? [] : ['--http-port', String(httpPort)]
+  return ['--data-dir', dataDir, '--port', String(port), ...text, ...http, ...settings, ...flags]
 }
 
 /** The test run's own environment, without settings that somebody has made for a tidelog of theirs. */
