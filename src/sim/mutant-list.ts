@@ -225,8 +225,8 @@ export const mutants: readonly Mutant[] = [
     seedsMax: 20,
     bug: edit(
       'broker/groups/offsets-log.ts',
-      'store.deleteRecords(from ?? store.highWatermark)',
-      'store.deleteRecords(store.highWatermark)',
+      'const start = from ?? store.highWatermark',
+      'const start = store.highWatermark',
     ),
   },
   {

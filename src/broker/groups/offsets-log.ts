@@ -259,7 +259,7 @@ export class OffsetsLog {
     }
     const progress = await this.#rewriteSome(this.#rewrite)
     if (progress === 'more') return
-    if (progress === 'refused') this.#rewriteNotBeforeMs = this.#parts.clock.monotonicMs() + rewriteRetryMs
+    if (progress === 'refused') this.#rewriteLater()
     else this.#moveStart(this.#rewrite).catch(error => this.#end(error))
     this.#rewrite = null
   }
@@ -291,13 +291,22 @@ export class OffsetsLog {
     return isDone ? 'done' : 'more'
   }
 
+  /** A rewrite makes the log longer until it has come to its end. */
+  #rewriteLater(): void {
+    this.#rewriteNotBeforeMs = this.#parts.clock.monotonicMs() + rewriteRetryMs
+  }
+
   /** All of it is durable: what lies before is not needed any more. Where nothing holds, the log begins at its end. */
   async #moveStart({ from, bytesBefore, bytes }: Rewrite): Promise<void> {
     const { store } = this.#parts
+    const start = from ?? store.highWatermark
     this.#movingStart = true
     try {
-      const { error } = await store.deleteRecords(from ?? store.highWatermark)
-      if (error !== 'NONE') return
+      const { logStartOffset } = await store.deleteRecords(start)
+      if (logStartOffset < start) {
+        this.#rewriteLater()
+        return
+      }
       this.#bytes -= bytesBefore
       this.#liveBytes = bytes
     } finally {
