@@ -35,6 +35,8 @@ type member struct {
 	restart map[place]int64
 	// seeking is closed by a seek, and ends the session.
 	seeking chan struct{}
+	// marked asks for a commit. One is for all partitions: it waits behind the fetch that is under way on the connection.
+	marked chan struct{}
 }
 
 func (c *client) Join(how agent.Joining, inbox *agent.Inbox) (agent.Member, error) {
@@ -59,7 +61,7 @@ func (c *client) Join(how agent.Joining, inbox *agent.Inbox) (agent.Member, erro
 	if how.InstanceID != nil {
 		conf.Consumer.Group.InstanceId = *how.InstanceID
 	}
-	m := &member{how: how, inbox: inbox, ended: make(chan struct{}), seeking: make(chan struct{})}
+	m := &member{how: how, inbox: inbox, ended: make(chan struct{}), seeking: make(chan struct{}), marked: make(chan struct{}, 1)}
 	m.leaving, m.leave = context.WithCancel(context.Background())
 	go m.run([]string{c.bootstrap}, conf)
 	return m, nil
@@ -130,7 +132,20 @@ func (m *member) Setup(session sarama.ConsumerGroupSession) error {
 	m.mutex.Unlock()
 	m.inbox.Assigned(session.Claims())
 	go m.watch(session)
+	go m.commit(session)
 	return nil
+}
+
+// commit commits what claims have marked, while the session lasts.
+func (m *member) commit(session sarama.ConsumerGroupSession) {
+	for {
+		select {
+		case <-session.Context().Done():
+			return
+		case <-m.marked:
+			session.Commit()
+		}
+	}
 }
 
 // watch follows the assignments that a cooperative session goes through; sarama tells a handler of its own claim only.
@@ -156,10 +171,10 @@ func (m *member) watch(session sarama.ConsumerGroupSession) {
 	}
 }
 
-// Cleanup ends a session: all claims have returned. A member that leaves commits what it received.
+// Cleanup ends a session: all claims have returned. A member that leaves commits what it received, whatever it was to do before.
 func (m *member) Cleanup(session sarama.ConsumerGroupSession) error {
 	m.inbox.Revoked(session.Claims())
-	if m.leaving.Err() != nil {
+	if m.how.Commit || m.leaving.Err() != nil {
 		m.mutex.Lock()
 		defer m.mutex.Unlock()
 		for at, offset := range m.positions {
@@ -173,7 +188,7 @@ func (m *member) Cleanup(session sarama.ConsumerGroupSession) error {
 // batchRecordsMax bounds what is received before it is committed.
 const batchRecordsMax = 500
 
-// ConsumeClaim is one partition's: it takes what has come, then commits it.
+// ConsumeClaim is one partition's: it takes what has come, then has it committed.
 func (m *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.ConsumerGroupClaim) error {
 	m.mutex.Lock()
 	seeking := m.seeking
@@ -199,7 +214,7 @@ func (m *member) ConsumeClaim(session sarama.ConsumerGroupSession, claim sarama.
 	}
 }
 
-// receive is done under the mutex, so that a seek comes before a batch or after its commit.
+// receive is done under the mutex, so that a seek comes before a batch or after it.
 func (m *member) receive(session sarama.ConsumerGroupSession, seeking chan struct{}, batch []agent.Record) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
@@ -213,7 +228,10 @@ func (m *member) receive(session sarama.ConsumerGroupSession, seeking chan struc
 	m.positions[place{last.Topic, last.Partition}] = last.Offset + 1
 	if m.how.Commit {
 		session.MarkOffset(last.Topic, last.Partition, last.Offset+1, "")
-		session.Commit()
+		select {
+		case m.marked <- struct{}{}:
+		default:
+		}
 	}
 }
 
