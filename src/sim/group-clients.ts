@@ -15,15 +15,19 @@ export async function groupMember(groups: GroupWorkload, prng: Prng, group: stri
       continue
     }
     if (joined?.error !== 'NONE') {
-      if (joined?.error === 'UNKNOWN_MEMBER_ID') memberId = ''
+      // It did not learn that it had been given another id.
+      if (joined?.error === 'UNKNOWN_MEMBER_ID' || joined?.error === 'FENCED_INSTANCE_ID') memberId = ''
       await groups.world.sleep(prng.between(1, 40))
       continue
     }
     memberId = joined.memberId
-    const partitions = await takeAssignment(groups, process, group, joined)
+    const member = { memberId, generation: joined.generation, instanceId: groups.plan.isStatic ? clientId : null }
+    const partitions = await takeAssignment(groups, process, group, member, joined)
     if (partitions === null) await groups.world.sleep(prng.between(1, 20))
-    else await work(groups, prng, process, group, joined, partitions)
-    if (process.alive && prng.chance(0.15)) {
+    else await work(groups, prng, process, group, member, partitions)
+    // A static one comes back under its name, and has forgotten its id.
+    if (groups.plan.isStatic && prng.chance(0.3)) memberId = ''
+    else if (process.alive && prng.chance(0.15)) {
       await groups.leave(process, group, memberId)
       memberId = ''
       await groups.world.sleep(prng.between(1, 300))
@@ -36,7 +40,8 @@ async function takeAssignment(
   groups: GroupWorkload,
   process: Process,
   group: string,
-  { generation, memberId, members }: JoinAnswer,
+  { generation, memberId, instanceId }: Committer,
+  { members }: JoinAnswer,
 ): Promise<readonly number[] | null> {
   const shares = members.map((member, index) => {
     const all = Array.from({ length: groups.plan.partitions }, (_, partition) => partition)
@@ -44,11 +49,11 @@ async function takeAssignment(
     return { memberId: member.memberId, assignment: Buffer.from(JSON.stringify(share)) }
   })
   const names = { protocolType: 'consumer', protocol: 'range' }
-  const request = { groupId: group, generation, memberId, instanceId: null, ...names, assignments: shares }
+  const request = { groupId: group, generation, memberId, instanceId, ...names, assignments: shares }
   const synced = await groups.sync(process, request)
   if (synced?.error !== 'NONE') return null
   const partitions: number[] = synced.assignment.length === 0 ? [] : JSON.parse(synced.assignment.toString())
-  groups.world.record({ type: 'assigned', group, generation, member: memberId, partitions })
+  groups.world.record({ type: 'assigned', group, generation, member: instanceId ?? memberId, partitions })
   return partitions
 }
 
@@ -58,11 +63,10 @@ async function work(
   prng: Prng,
   process: Process,
   group: string,
-  { memberId, generation }: Committer,
+  member: Committer,
   partitions: readonly number[],
 ): Promise<void> {
   const { world, plan } = groups
-  const member = { memberId, generation }
   let isOut = false
   await groups.fetch(process, group)
   for (let rounds = prng.between(1, 40); rounds > 0 && !isOut && process.alive && groups.isWanted; rounds--) {

@@ -25,6 +25,8 @@ export interface GroupsPlan {
   readonly sessionMs: number
   readonly rebalanceMs: number
   readonly pauseMs: number
+  /** Members have a name of their own, under which they come back. */
+  readonly isStatic: boolean
   /** The topic is deleted now and then, and made again. */
   readonly replacesTopic: boolean
 }
@@ -32,10 +34,11 @@ export interface GroupsPlan {
 /** Who commits: a member of a generation, or nobody. */
 export interface Committer {
   readonly memberId: string
+  readonly instanceId: string | null
   readonly generation: number
 }
 
-export const noMember: Committer = { memberId: '', generation: -1 }
+export const noMember: Committer = { memberId: '', instanceId: null, generation: -1 }
 
 export class GroupWorkload {
   readonly workload: Workload
@@ -105,7 +108,7 @@ export class GroupWorkload {
     const request: JoinRequest = {
       groupId: group,
       memberId,
-      instanceId: null,
+      instanceId: this.plan.isStatic ? clientId : null,
       clientId,
       clientHost: '/simulated',
       sessionTimeoutMs: this.plan.sessionMs,
@@ -127,8 +130,8 @@ export class GroupWorkload {
     return answer
   }
 
-  async heartbeat(process: Process, group: string, { memberId, generation }: Committer) {
-    const request = { groupId: group, memberId, generation, instanceId: null }
+  async heartbeat(process: Process, group: string, by: Committer) {
+    const request = { groupId: group, ...by }
     return (await this.#ask('heartbeat', group, process, () => process.node.groups.heartbeat(request)))?.error ?? null
   }
 
@@ -144,7 +147,7 @@ export class GroupWorkload {
     this.commitsLeft -= 1
     const request = this.#next()
     const offsets = partitions.map(partition => ({ partition, offset: this.#nextNumber(group, partition) }))
-    const { generation, memberId } = by
+    const { generation, memberId, instanceId } = by
     this.world.record({ type: 'committing', request, group, generation, offsets })
     this.world.count('commits')
     const answer = await this.#ask('commit', group, process, () =>
@@ -152,7 +155,7 @@ export class GroupWorkload {
         groupId: group,
         generation,
         memberId,
-        instanceId: null,
+        instanceId,
         retentionMs: -1,
         offsets: offsets.map(({ partition, offset }) => ({
           topic: consumedTopic,

@@ -144,6 +144,7 @@ export function drawGroups(prng: Prng): GroupsPlan {
     sessionMs: prng.pick([60, 400]),
     rebalanceMs: prng.pick([100, 600]),
     pauseMs: prng.pick([1, 5, 20]),
+    isStatic: prng.chance(0.3),
     replacesTopic: prng.chance(0.3),
   }
 }

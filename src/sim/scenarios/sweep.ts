@@ -57,6 +57,7 @@ export function sweepScenario(fault: SweepFault, at: number): Scenario {
           sessionMs: 60,
           rebalanceMs: 100,
           pauseMs: 5,
+          isStatic: false,
           replacesTopic: false,
         },
       },
