@@ -53,6 +53,7 @@ import { offsetFetch } from './handlers/offset-fetch.ts'
 import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts'
 import { produce } from './handlers/produce.ts'
 import { syncGroup } from './handlers/sync-group.ts'
+import type { Intercept, Verdict } from './intercept.ts'
 import { ProducerIds } from './producer-ids.ts'
 import type { Storage } from './storage.ts'
 import { TopicMaker } from './topic-maker.ts'
@@ -123,6 +124,8 @@ export interface BrokerOptions {
   readonly onFault?: (error: unknown, request: RequestFacts) => void
   /** Told of what is odd in what was stored. For the log. */
   readonly onReport?: (what: string) => void
+  /** Looks at each request before its handler does, and may answer in its place. For tests of programs with the broker inside. */
+  readonly intercept?: Intercept
   /** An invariant is broken, or the disk, while no request was there to fail by it: the process must stop. */
   readonly onFatal?: (error: unknown) => void
 }
@@ -136,11 +139,13 @@ export interface RequestFacts {
 export class Broker implements AsyncDisposable {
   readonly #parts: DoorParts
   readonly #onFault: NonNullable<BrokerOptions['onFault']>
+  readonly #intercept: Intercept | null
 
   constructor(options: BrokerOptions) {
     const { storage, clock, random, compute, configs, access = allowAll } = options
     const { onFault = () => {}, onFatal = () => {} } = options
     this.#onFault = onFault
+    this.#intercept = options.intercept ?? null
     this.#parts = {
       served,
       storage,
@@ -193,6 +198,8 @@ export class Broker implements AsyncDisposable {
     const encode = (answer: Answer<Api>) =>
       answer === null ? null : withReleases(encodeResponse(api, version, correlationId, answer), context.releases)
     try {
+      const verdict = this.#intercept?.({ api, version, clientId: header.clientId, body, connection }) ?? null
+      if (verdict !== null) return encode(await meet(verdict, handler, body, context))
       return encode(await handler.handle(body, context))
     } catch (error) {
       if (error instanceof ProtocolError || isFatal(error)) throw error
@@ -215,6 +222,20 @@ export class Broker implements AsyncDisposable {
       parts: this.#parts,
     }
   }
+}
+
+async function meet(
+  verdict: Verdict | Promise<Verdict | null>,
+  handler: Handler,
+  body: Parameters<Handler['handle']>[0],
+  context: RequestContext,
+): Promise<Answer<Api>> {
+  const met = verdict instanceof Promise ? await verdict : verdict
+  if (met === null) return handler.handle(body, context)
+  if (met.do === 'drop') throw new ProtocolError(`${handler.api.name} is dropped as asked for`)
+  const answer = handler.refused?.(body, met.error, context) ?? handler.failed(body, met.error, context)
+  if (answer === null) throw new ProtocolError(`${handler.api.name} cannot be answered with ${met.error}`)
+  return answer
 }
 
 function withReleases(answer: Rope, releases: readonly (() => void)[]): AnswerFrame {

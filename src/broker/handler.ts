@@ -13,6 +13,8 @@ export interface Handler<A extends Api = Api> {
   handle(request: Body<A['request']>, context: RequestContext): Answer<A> | Promise<Answer<A>>
   /** The answer to a request that failed as a whole; null where the response has no room for that. */
   failed(request: Body<A['request']>, error: KafkaErrorName, context: RequestContext): Answer<A>
+  /** As if each item of a request that was not handled had met the error; `failed`, where it says the same. */
+  refused?(request: Body<A['request']>, error: KafkaErrorName, context: RequestContext): Answer<A>
 }
 
 export type Answer<A extends Api> = Draft<A['response']> | null

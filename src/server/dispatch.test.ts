@@ -7,7 +7,8 @@ import { encodeRequest } from '../wire/exchange.ts'
 import { kafkaService } from './dispatch.ts'
 
 describe('the Kafka service', () => {
-  const service = kafkaService({ handle: async () => ropeOf(Buffer.from('answer')) } as unknown as Broker)
+  const broker = { handle: async () => ropeOf(Buffer.from('answer')) } as unknown as Broker
+  const service = kafkaService(() => broker)
 
   it('knows which answers may be large before it reads a request', () => {
     const sizes = Object.values(apis).map(api => {

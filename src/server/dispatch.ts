@@ -17,9 +17,10 @@ const answerSizes: ReadonlyMap<number, AnswerSize> = new Map([
   [apis.syncGroup.key, 'held'],
 ])
 
-export function kafkaService(broker: Broker): Service {
+/** `broker` is asked for with each request. */
+export function kafkaService(broker: () => Broker): Service {
   return {
     answerSize: (frame: Rope) => answerSizes.get(peekRequest(frame).apiKey) ?? 'medium',
-    answer: (frame, connection) => broker.handle(frame, connection),
+    answer: (frame, connection) => broker().handle(frame, connection),
   }
 }

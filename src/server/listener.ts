@@ -90,6 +90,11 @@ export class Listener {
     return this.#budget.usedBytes
   }
 
+  /** Closes every connection, whatever is under way there; new ones are accepted as before. */
+  dropConnections(): void {
+    for (const connection of this.#connections) connection.destroy()
+  }
+
   /** Accepts nobody any more, gives what is in flight `graceMs` to be answered, and closes every connection. */
   async close(graceMs: number): Promise<void> {
     const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))

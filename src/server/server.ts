@@ -3,16 +3,15 @@
  * doors in front. Opened in that order, closed in the reverse; but HTTP opens first, so that it can say how far the rest is.
  */
 import { resolve } from 'node:path'
-import { TidelogError } from '../base/errors.ts'
-import { Broker, type RequestFacts } from '../broker/broker.ts'
-import { topicSettings } from '../broker/configs.ts'
-import { Engine, nodeLogSettings } from '../broker/engine.ts'
-import { isFatal } from '../broker/faults.ts'
-import type { LogEvent } from '../log/log-store.ts'
+import type { Broker } from '../broker/broker.ts'
+import { nodeLogSettings } from '../broker/engine.ts'
+import type { Disk } from '../io/disk.ts'
+import type { LogStoreSettings } from '../log/log-store.ts'
 import { requestPrefixBytes } from '../wire/headers.ts'
 import { type Address, addressText } from './address.ts'
+import { asError, Backend, type BackendOptions } from './backend.ts'
 import { isTaken } from './bind.ts'
-import { type ConnectionLimits, defaultLimits } from './connection.ts'
+import { type ConnectionLimits, defaultLimits, type Service } from './connection.ts'
 import { makeDataDir } from './data-dir.ts'
 import { lockDataDir } from './data-dir-lock.ts'
 import { kafkaService } from './dispatch.ts'
@@ -31,11 +30,19 @@ import type { DoorPort, Settings } from './settings.ts'
 /** How long requests in flight may take when the node stops. */
 const graceMsMax = 10_000
 
-export interface ServerOptions {
+export interface ServerOptions extends Pick<BackendOptions, 'intercept'> {
   readonly settings: Settings
   readonly log: Logger
   /** The process must end: the disk failed, or an invariant is broken. Nothing is acknowledged after this. */
   readonly onFatal: (error: Error) => void
+  /** Other than what `settings` say, for programs that have the broker inside: */
+  readonly inside?: {
+    /** In the place of the data directory. */
+    readonly disk?: Disk
+    readonly sizes: LogStoreSettings
+    /** What stands between connections and the broker, which `swap` may change. */
+    readonly service: (broker: () => Broker) => Service
+  }
 }
 
 /** Where clients connect, by the host that was configured; null for a door that is closed. */
@@ -45,24 +52,33 @@ export interface Doors {
   readonly http: Address | null
 }
 
-export class Server implements AsyncDisposable {
+interface ServerParts {
   readonly doors: Doors
+  readonly broker: () => Broker
+  readonly listener: Listener
+  readonly swap: (change: () => Promise<Disk>) => Promise<void>
+  readonly stopping: () => void
+}
+
+export class Server implements AsyncDisposable {
+  readonly #parts: ServerParts
   readonly #opened: AsyncDisposableStack
-  readonly #stopping: () => void
   #closing: Promise<void> | null = null
 
-  private constructor(doors: Doors, opened: AsyncDisposableStack, stopping: () => void) {
-    this.doors = doors
+  private constructor(parts: ServerParts, opened: AsyncDisposableStack) {
+    this.#parts = parts
     this.#opened = opened
-    this.#stopping = stopping
   }
 
   /** Resolves when clients are served: whatever the process before left is recovered by then. */
-  static async open({ settings, log, onFatal }: ServerOptions): Promise<Server> {
+  static async open({ settings, log, onFatal, inside, intercept }: ServerOptions): Promise<Server> {
     await using opening = new AsyncDisposableStack()
-    await makeDataDir(settings.dataDir)
-    const lock = await lockDataDir(settings.dataDir)
-    opening.defer(() => lock.release())
+    const place = inside?.disk === undefined ? `data directory ${settings.dataDir}` : 'memory'
+    if (inside?.disk === undefined) {
+      await makeDataDir(settings.dataDir)
+      const lock = await lockDataDir(settings.dataDir)
+      opening.defer(() => lock.release())
+    }
 
     const health = new Health()
     const http = await openDoor(settings.httpPort, log, port => openHttp(port, settings, health, log))
@@ -70,25 +86,32 @@ export class Server implements AsyncDisposable {
 
     const compute = new NodeCompute(nodeClock)
     opening.defer(() => compute.close())
-    const io = { disk: nodeDisk(settings.dataDir), clock: nodeClock, random: nodeRandom, compute }
-    const engine = await openEngine(io, settings, log.child({ component: 'storage' }), onFatal)
-    opening.defer(() => engine.close())
-
-    const brokerLog = new RateLimitedLog(log.child({ component: 'broker' }), nodeClock)
     let port = settings.port
-    const broker = new Broker({
-      ...io,
-      storage: engine,
-      configs: { ...settings.broker, facts: () => factsOf(settings, port) },
-      onFault: (error, request) => reportFault(brokerLog, error, request),
-      onReport: what => brokerLog.error('groups', {}, what),
-      onFatal: error => onFatal(asError(error)),
-    })
-    const listener = await openListener(broker, settings, log.child({ component: 'kafka' }), onFatal)
+    const openBackend = (disk: Disk) =>
+      Backend.open({
+        io: { disk, clock: nodeClock, random: nodeRandom, compute },
+        place,
+        configs: { ...settings.broker, facts: () => factsOf(settings, port, inside?.disk === undefined) },
+        sizes: inside?.sizes ?? sizesOf(settings),
+        log,
+        onFatal,
+        ...(intercept === undefined ? {} : { intercept }),
+      })
+    let backend = await openBackend(inside?.disk ?? nodeDisk(settings.dataDir))
+    opening.defer(() => backend.close())
+    const swap = async (change: () => Promise<Disk>) => {
+      await backend.close()
+      backend = await openBackend(await change())
+    }
+    // Asked for with each request: `swap` puts another in its place.
+    const broker = () => backend.broker
+
+    const service = inside?.service(broker) ?? kafkaService(broker)
+    const listener = await openListener(service, settings, log.child({ component: 'kafka' }), onFatal)
     port = listener.port
     // Side by side: members that wait for the rest of their group are in flight, and the broker sends them away.
     opening.defer(async () => {
-      await Promise.all([listener.close(graceMsMax), broker.close()])
+      await Promise.all([listener.close(graceMsMax), broker().close()])
     })
 
     // The text protocol opens here, by `openDoor(settings.textPort, …)`, and mounts `/text` on `http`.
@@ -97,7 +120,7 @@ export class Server implements AsyncDisposable {
     http?.serve(async () => {
       const { buildApp } = await import('./http/app.ts')
       return buildApp({
-        onFault: (error, path) => reportFault(brokerLog, error, { api: path, version: 0, clientId: null }),
+        onFault: (error, path) => backend.reportFault(error, { api: path, version: 0, clientId: null }),
       })
     })
     health.ready()
@@ -107,16 +130,38 @@ export class Server implements AsyncDisposable {
       text: text === null ? null : addressOf(text),
       http: http === null ? null : addressOf(http),
     }
-    return new Server(doors, opening.move(), () => {
+    const stopping = () => {
       health.stopping()
       http?.stop()
-    })
+    }
+    return new Server({ doors, broker, listener, swap, stopping }, opening.move())
+  }
+
+  get doors(): Doors {
+    return this.#parts.doors
+  }
+
+  get broker(): Broker {
+    return this.#parts.broker()
+  }
+
+  /**
+   * Puts another state behind the same doors: everything is closed, `change` gives the disk as it shall be, and is opened
+   * again. Whoever calls this keeps requests away meanwhile.
+   */
+  swap(change: () => Promise<Disk>): Promise<void> {
+    return this.#parts.swap(change)
+  }
+
+  /** Closes all connections of Kafka clients, as a network does that fails. */
+  dropConnections(): void {
+    this.#parts.listener.dropConnections()
   }
 
   /** Lets what is in flight finish, for ten seconds at most, and syncs everything. */
   close(): Promise<void> {
     // Whoever sends clients here hears of it before anything else.
-    if (this.#closing === null) this.#stopping()
+    if (this.#closing === null) this.#parts.stopping()
     this.#closing ??= this.#opened.disposeAsync()
     return this.#closing
   }
@@ -151,78 +196,26 @@ function openHttp(port: number, settings: Settings, health: Health, log: Logger)
 }
 
 /** The configs that options decide, as tools are told of them. */
-function factsOf({ host, dataDir }: Settings, port: number): ReadonlyMap<string, string> {
+function factsOf({ host, dataDir }: Settings, port: number, isOnDisk: boolean): ReadonlyMap<string, string> {
   return new Map([
     ['listeners', `PLAINTEXT://${addressText({ host, port })}`],
-    ['log.dirs', resolve(dataDir)],
+    ['log.dirs', isOnDisk ? resolve(dataDir) : 'memory'],
   ])
 }
 
-type EngineIo = Parameters<typeof Engine.open>[0]
-
-async function openEngine(
-  io: EngineIo,
-  settings: Settings,
-  log: Logger,
-  onFatal: (error: Error) => void,
-): Promise<Engine> {
-  const { broker, acceptDataLoss, dataDir } = settings
-  const { journalBytesMax, logCacheBytesMax, retentionCheckIntervalMs, producerIdExpirationMs } = broker.settings
-  const engineSettings = {
+/** Sizes for a process of its own. */
+function sizesOf({ broker, acceptDataLoss }: Settings): LogStoreSettings {
+  return nodeLogSettings({
+    journalBytes: broker.settings.journalBytesMax,
+    cacheBytes: broker.settings.logCacheBytesMax,
     // The other half is for sockets.
-    log: nodeLogSettings({
-      journalBytes: journalBytesMax,
-      cacheBytes: logCacheBytesMax,
-      openFilesMax: Math.floor(openFilesLimit() / 2),
-      acceptDataLoss,
-    }),
-    retentionCheckMs: retentionCheckIntervalMs,
-    producerIdExpirationMs,
-    topicSettings: (configs: ReadonlyMap<string, string>) => topicSettings(broker, configs),
-  }
-  const startedMs = io.clock.monotonicMs()
-  try {
-    const engine = await Engine.open(io, engineSettings, { report: event => report(log, event), fail: onFatal })
-    const tookMs = Math.round(io.clock.monotonicMs() - startedMs)
-    log.info({ dataDir, topics: engine.topics().length, tookMs }, 'storage is open')
-    warnOfRelaxedTopics(log, engine)
-    return engine
-  } catch (error) {
-    if (error instanceof TidelogError || isFatal(error)) throw error
-    throw new TidelogError('DISK_FAILED', `data directory ${dataDir}: ${(error as Error).message}`, error)
-  }
-}
-
-/** Said at every start: these topics were allowed to lose acknowledged records. */
-function warnOfRelaxedTopics(log: Logger, engine: Engine): void {
-  const topics = engine.topics().filter(({ settings }) => settings.flush === 'relaxed')
-  if (topics.length === 0) return
-  const names = topics.slice(0, 20).map(({ name }) => name)
-  log.warn(
-    { topics: names, count: topics.length },
-    'tidelog.flush=relaxed: a power loss may take acknowledged records of these topics',
-  )
-}
-
-function report(log: Logger, event: LogEvent): void {
-  switch (event.event) {
-    case 'recovered':
-      log.info({ groups: event.groups, batches: event.batches, torn: event.torn }, 'recovered from the journal')
-      break
-    case 'damage':
-      log.error(event.what)
-      break
-    case 'blocked':
-      log.warn(event.why)
-      break
-    case 'unblocked':
-      log.info('writing goes on')
-      break
-  }
+    openFilesMax: Math.floor(openFilesLimit() / 2),
+    acceptDataLoss,
+  })
 }
 
 function openListener(
-  broker: Broker,
+  service: Service,
   settings: Settings,
   log: Logger,
   onFatal: (error: Error) => void,
@@ -235,7 +228,7 @@ function openListener(
     port: settings.port,
     portOption: 'port',
     advertise: settings.advertise,
-    service: kafkaService(broker),
+    service,
     limits: limitsOf(settings),
     requestBudgetBytesMax,
     connectionsMax,
@@ -247,10 +240,6 @@ function openListener(
   })
 }
 
-function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(String(error))
-}
-
 function limitsOf({ broker: { settings } }: Settings): ConnectionLimits {
   return {
     ...defaultLimits,
@@ -258,9 +247,4 @@ function limitsOf({ broker: { settings } }: Settings): ConnectionLimits {
     frameBytesMax: settings.requestBytesMax,
     idleMsMax: settings.connectionIdleMsMax,
   }
-}
-
-function reportFault(log: RateLimitedLog, error: unknown, request: RequestFacts): void {
-  const stack = error instanceof Error ? error.stack : String(error)
-  log.error(request.api, { ...request, stack }, 'a request failed')
 }

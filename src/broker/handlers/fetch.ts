@@ -48,10 +48,28 @@ export const fetch = handler({
   failed(request: FetchRequest, error, { version }): FetchResponse {
     if (version >= 7) return { errorCode: kafkaErrors[error], responses: [] }
     const partitions = askedPartitions(request)
-    const found = partitions.map(() => ({ ...nothingFound, error }))
-    return { responses: answers(partitions, found, request.isolationLevel) }
+    return { responses: answers(partitions, foundAll(partitions, error), request.isolationLevel) }
+  },
+
+  /** The error is one of partitions, unless it is one of sessions; the session goes on. */
+  refused(request: FetchRequest, error, context): FetchResponse {
+    const plan = sessionErrors.has(error) ? error : planOf(request, context)
+    if (typeof plan === 'string') return { errorCode: kafkaErrors[plan], responses: [] }
+    const found = foundAll(plan.partitions, error)
+    const told = plan.session === null ? found : newsOf(plan, plan.session, found)
+    return { sessionId: plan.session?.id ?? 0, responses: answers(plan.partitions, told, request.isolationLevel) }
   },
 })
+
+const sessionErrors: ReadonlySet<KafkaErrorName> = new Set([
+  'FETCH_SESSION_ID_NOT_FOUND',
+  'INVALID_FETCH_SESSION_EPOCH',
+  'FETCH_SESSION_TOPIC_ID_ERROR',
+])
+
+function foundAll(partitions: readonly FetchPartition[], error: KafkaErrorName): Found[] {
+  return partitions.map(() => ({ ...nothingFound, error }))
+}
 
 interface Plan {
   readonly partitions: readonly FetchPartition[]
