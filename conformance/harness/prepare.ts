@@ -17,7 +17,7 @@ const shownLinesMax = 60
 /** The folders that hold a language, JavaScript and C first. */
 export function languageFolders(): string[] {
   const all = readdirSync(home, { withFileTypes: true })
-    .filter(entry => entry.isDirectory() && isFile(join(home, entry.name, 'language.ts')))
+    .filter(entry => entry.isDirectory() && entry.name !== 'harness' && isFile(join(home, entry.name, 'language.ts')))
     .map(entry => entry.name)
     .sort()
   return [...first.filter(name => all.includes(name)), ...all.filter(name => !first.includes(name))]
@@ -29,7 +29,8 @@ export const isAlwaysThere = (folder: string) => first.includes(folder)
 export async function loadLanguage(folder: string): Promise<{ language: Language; folders: Folders }> {
   const source = join(home, folder)
   const cache = join(home, '.cache', folder)
-  const { language } = (await import(join(source, 'language.ts'))) as { language: Language }
+  const { language } = (await import(join(source, 'language.ts'))) as { language?: Language }
+  if (language === undefined) throw new Error(`${folder}/language.ts exports no language`)
   return { language, folders: { source, cache } }
 }
 

@@ -7,7 +7,7 @@ import { within } from '../../test/support/waiting.ts'
 import { type Expected, expected } from '../expected.ts'
 import { scenarios } from '../scenarios/all.ts'
 import { writeCodecs } from '../scenarios/codecs.ts'
-import { mixedClients, mixedGroup } from '../scenarios/mixed-groups.ts'
+import { type MixedGroup, mixedGroups, playMixedGroup } from '../scenarios/mixed-groups.ts'
 import { Agent, Unsupported } from './agent.ts'
 import { type Broker, bootstrapOf } from './broker.ts'
 import type { AgentProgram, Check, Folders, Language } from './language.ts'
@@ -197,19 +197,23 @@ function asExpected(outcome: Outcome, { broker }: Run, { program, version }: Cli
   return found === undefined ? outcome : { kind: 'known', what: outcome.what, why: found.why }
 }
 
-/** Groups of kafkajs alone, of kafkajs and Java, and of all clients. */
 async function mixed(run: Run, options: RunOptions): Promise<Extra[]> {
   if (!isWanted(options, 'mixed group')) return []
-  const clients = mixedClients(run)
-  const name = `mixed group: three members of each, ${options.rebalances} rebalances`
+  const extras: Extra[] = []
+  for (const group of mixedGroups(run, options.rebalances)) extras.push(await playMixed(run, group, options.say))
+  return extras
+}
+
+async function playMixed(run: Run, group: MixedGroup, say: (line: string) => void): Promise<Extra> {
+  const { name, clients } = group
   await using stage = new Stage(run, run.helper)
   const startMs = performance.now()
   const about = { name, about: '', limitMs: mixedLimitMs }
-  const outcome = await play(stage, { ...about, run: () => mixedGroup(stage, clients, options.rebalances) })
-  const client = clients.map(({ program }) => program.client).join(' + ')
-  const version = clients.map(each => each.version).join(' + ')
-  options.say(`${client} ${version}, ${name}: ${lineOf(outcome)} (${secondsSince(startMs)} s)`)
-  return [{ client, version, name, outcome }]
+  const outcome = await play(stage, { ...about, run: () => playMixedGroup(stage, group) })
+  const client = clients.map(({ program }) => program.client).join(', ')
+  const version = clients.map(each => each.version).join(', ')
+  say(`${client}, ${name}: ${lineOf(outcome)} (${secondsSince(startMs)} s)`)
+  return { client, version, name, outcome }
 }
 
 async function checkAll({ language, folders }: Prepared, options: RunOptions): Promise<Extra[]> {

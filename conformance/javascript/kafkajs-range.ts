@@ -6,7 +6,8 @@ import kafkajs, { type PartitionAssigner } from 'kafkajs'
 
 const { MemberAssignment, MemberMetadata } = kafkajs.AssignerProtocol
 
-const version = 1
+/** The first: what later ones add, kafkajs does not write. */
+const version = 0
 
 export const rangeAssigner: PartitionAssigner = ({ cluster }) => ({
   name: 'range',

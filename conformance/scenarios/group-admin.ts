@@ -4,7 +4,9 @@ import { type Agent, KafkaError } from '../harness/agent.ts'
 import { Difference, holds, refused, same } from '../harness/expect.ts'
 import { type Scenario, unique } from '../harness/stage.ts'
 import { Crowd } from './crowd.ts'
-import { Feed, feedPartitions } from './three-members.ts'
+import { Feed } from './feed.ts'
+
+const partitions = 4
 
 export const groupAdmin: Scenario = {
   name: 'group admin',
@@ -12,12 +14,12 @@ export const groupAdmin: Scenario = {
   limitMs: 90_000,
   async run(stage) {
     const agent = await stage.agent()
-    const feed = await Feed.open(stage, 'admin')
+    const feed = await Feed.open(stage, 'admin', partitions)
     const group = unique('admin')
     const describe = () => agent.ask('describeGroup', { group })
 
     await stage.step('describing a group that is not there', () => isUnknown(agent, unique('never')))
-    const crowd = new Crowd(group, feed.topic, feedPartitions)
+    const crowd = new Crowd(group, feed.topic, partitions)
     await feed.more()
     await crowd.join(agent, { commit: true })
     await crowd.join(agent, { commit: true })

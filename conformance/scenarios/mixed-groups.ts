@@ -1,19 +1,40 @@
 /**
  * Members of different clients in one group. They come and go until the group has rebalanced many times over, while records
- * flow: each must be received by somebody.
+ * flow: each must be received by somebody, and every partition must find one owner again.
  */
 import type { Agent } from '../harness/agent.ts'
 import { type Client, type Run, type Stage, unique } from '../harness/stage.ts'
 import { Crowd, type Member } from './crowd.ts'
-import { Feed, feedPartitions } from './three-members.ts'
+import { Feed } from './feed.ts'
 
-const perClient = 3
 const settleMs = 30_000
 
-/** Three members of each client; `rebalances` times one leaves or one comes. */
-export async function mixedGroup(stage: Stage, clients: readonly Client[], rebalances: number): Promise<void> {
-  const feed = await Feed.open(stage, 'mixed')
-  const crowd = new Crowd(unique('mixed'), feed.topic, feedPartitions)
+export interface MixedGroup {
+  readonly name: string
+  readonly clients: readonly Client[]
+  readonly perClient: number
+  /** So many times somebody leaves or comes. */
+  readonly rebalances: number
+}
+
+/**
+ * kafkajs and the newest Java client, three members each, many rebalances; and everybody in one group. The one or the other is
+ * not there where only one client would be in it twice.
+ */
+export function mixedGroups({ clients, helper }: Run, rebalances: number): MixedGroup[] {
+  const java = clients.find(({ program }) => program.client === 'kafka-clients')
+  const pair = java === undefined ? [helper] : [helper, java]
+  const groups = [
+    { name: `one group, three members of each, ${rebalances} rebalances`, clients: pair, perClient: 3, rebalances },
+  ]
+  if (clients.length < 2) return groups
+  const everybody = { clients, perClient: 1, rebalances: 2 * clients.length }
+  return [...groups, { name: `one group, a member of each, ${everybody.rebalances} rebalances`, ...everybody }]
+}
+
+export async function playMixedGroup(stage: Stage, { clients, perClient, rebalances }: MixedGroup): Promise<void> {
+  const feed = await Feed.open(stage, 'mixed', perClient * Math.max(2, clients.length))
+  const crowd = new Crowd(unique('mixed'), feed.topic, feed.partitions)
   const agents: Agent[] = []
   for (const client of clients) agents.push(await stage.another(client))
   await feed.more()
@@ -38,10 +59,4 @@ export async function mixedGroup(stage: Stage, clients: readonly Client[], rebal
   stage.at = 'the last records'
   await crowd.receiveAll(feed.ends, settleMs)
   for (const member of [...crowd.members]) await crowd.leave(member)
-}
-
-/** The clients that a mixed group is made of: kafkajs, with the newest Java client where there is one. */
-export function mixedClients(run: Run): readonly Client[] {
-  const java = run.clients.filter(({ program }) => program.client === 'kafka-clients').at(0)
-  return java === undefined ? [run.helper] : [run.helper, java]
 }

@@ -2,9 +2,9 @@
 import { holds } from '../harness/expect.ts'
 import { type Scenario, type Stage, unique } from '../harness/stage.ts'
 import { Crowd } from './crowd.ts'
+import { Feed } from './feed.ts'
 
 const partitions = 6
-const perRound = 60
 const settleMs = 20_000
 
 export const threeMembers: Scenario = {
@@ -13,7 +13,7 @@ export const threeMembers: Scenario = {
     'three members join one by one, one leaves, one is killed: every record is received, and every partition has one owner',
   limitMs: 170_000,
   async run(stage) {
-    const feed = await Feed.open(stage, 'group')
+    const feed = await Feed.open(stage, 'group', partitions)
     const crowd = new Crowd(unique('group'), feed.topic, partitions)
     const first = await stage.agent()
     const second = await stage.another()
@@ -52,7 +52,7 @@ export const threeMembers: Scenario = {
 }
 
 async function comesAndGoes(stage: Stage, assignor: 'roundrobin' | 'cooperative-sticky'): Promise<void> {
-  const feed = await Feed.open(stage, assignor)
+  const feed = await Feed.open(stage, assignor, partitions)
   const crowd = new Crowd(unique(assignor), feed.topic, partitions)
   const agent = await stage.agent()
   await feed.more()
@@ -70,7 +70,7 @@ async function comesAndGoes(stage: Stage, assignor: 'roundrobin' | 'cooperative-
 
 /** A static member that dies and comes back under its name within its session gets what it had, without waiting for the session to end. */
 async function comesBack(stage: Stage): Promise<void> {
-  const feed = await Feed.open(stage, 'static')
+  const feed = await Feed.open(stage, 'static', partitions)
   const crowd = new Crowd(unique('static'), feed.topic, partitions)
   const options = { commit: true, sessionTimeoutMs: 45_000 }
   const stays = await stage.agent()
@@ -88,34 +88,3 @@ async function comesBack(stage: Stage): Promise<void> {
   await crowd.receiveAll(feed.ends, settleMs)
   for (const member of [...crowd.members]) await crowd.leave(member)
 }
-
-/** Records for a group to receive, written by the helper. */
-export class Feed {
-  readonly topic: string
-  /** One past the last offset, by partition. */
-  readonly ends: number[] = new Array<number>(partitions).fill(0)
-  readonly #stage: Stage
-  #written = 0
-
-  private constructor(stage: Stage, topic: string) {
-    this.#stage = stage
-    this.topic = topic
-  }
-
-  static async open(stage: Stage, name: string): Promise<Feed> {
-    return new Feed(stage, await stage.topic(name, partitions))
-  }
-
-  async more(): Promise<void> {
-    const records = Array.from({ length: perRound }, (_, i) => ({
-      partition: i % partitions,
-      value: `${this.#written + i}`,
-    }))
-    const helper = await this.#stage.helper()
-    await helper.ask('produce', { topic: this.topic, codec: 'none', acks: -1, idempotent: false, records })
-    this.#written += perRound
-    for (let i = 0; i < partitions; i++) this.ends[i]! += perRound / partitions
-  }
-}
-
-export const feedPartitions = partitions
