@@ -72,6 +72,8 @@ export class GroupWorkload {
       await this.world.ask(process, () => process.node.storage.createTopic(spec))
       const topic = storage.topicByName(consumedTopic)
       if (process.alive && topic !== undefined && topic.id !== this.#topicId) {
+        // At once: whatever is committed next is of this one.
+        if (this.#topicId !== noTopicId) this.world.record({ type: 'topic is new' })
         this.#topicId = topic.id
         return
       }
@@ -93,9 +95,7 @@ export class GroupWorkload {
       await this.world.sleep(50)
     }
     await this.makeTopic()
-    if (this.#topicId === id) return
-    this.world.count('topics of groups replaced')
-    this.world.record({ type: 'topic is new' })
+    if (this.#topicId !== id) this.world.count('topics of groups replaced')
   }
 
   async find(process: Process, group: string): Promise<KafkaErrorName | null> {
