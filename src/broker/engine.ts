@@ -5,6 +5,7 @@
  *     identity → journal and checkpoints → metadata → partitions → serve
  */
 import { isPassing, TidelogError } from '../base/errors.ts'
+import type { Histogram } from '../base/histogram.ts'
 import { type NodeId, type TopicId, topicIdText } from '../base/ids.ts'
 import { InvariantViolation } from '../base/invariant.ts'
 import { type CommandName, commandTables, newestFeatureLevel } from '../cluster/commands.ts'
@@ -48,6 +49,35 @@ export interface EngineHooks {
   readonly report: (event: LogEvent) => void
   /** The node must stop: the disk failed, or an invariant is broken. Nothing is acknowledged after this. */
   readonly fail: (error: TidelogError | InvariantViolation) => void
+}
+
+/** Counts are since the node's start. */
+export interface EngineFigures {
+  readonly journal: {
+    /** Of all its files, the spare ones too. */
+    readonly bytes: number
+    readonly bytesMax: number
+    /** Files that something still needs. */
+    readonly files: number
+    readonly groups: number
+    readonly entries: number
+    readonly writtenBytes: number
+    /** How often a group had to wait for room. */
+    readonly stalls: number
+    readonly isStalled: boolean
+    readonly syncMs: Histogram
+  }
+  readonly cache: {
+    readonly bytes: number
+    readonly bytesMax: number
+    readonly unflushedBytes: number
+    readonly hits: number
+    readonly hitBytes: number
+    readonly misses: number
+    readonly missBytes: number
+  }
+  readonly isDiskFull: boolean
+  readonly isFlushBlocked: boolean
 }
 
 const nodeIdDefault = 1 as NodeId
@@ -280,6 +310,28 @@ export class Engine implements Storage, AsyncDisposable {
       highWatermark: commit,
       voters: members('voter'),
       observers: members('learner'),
+    }
+  }
+
+  /** What the journal, the cache and the disk are at, for people. Nothing is read for it. */
+  figures(): EngineFigures {
+    const { journal, files, cache, reads, flusher } = this.#store
+    const { groups, entries, bytes, stalls, syncMs } = journal.stats
+    return {
+      journal: {
+        bytes: files.bytes,
+        bytesMax: this.#settings.log.journal.bytesMax,
+        files: files.live.length,
+        groups,
+        entries,
+        writtenBytes: bytes,
+        stalls,
+        isStalled: journal.stalled,
+        syncMs,
+      },
+      cache: { bytes: cache.bytes, bytesMax: cache.bytesMax, unflushedBytes: cache.unflushedBytes, ...reads },
+      isDiskFull: this.#store.isDiskFull,
+      isFlushBlocked: flusher.blocked,
     }
   }
 

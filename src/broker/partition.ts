@@ -20,7 +20,7 @@ import type { PartitionLog } from '../log/partition-log.ts'
 import type { ProducerBatch } from '../log/producers.ts'
 import type { SegmentRead } from '../log/read.ts'
 import { type RetentionRules, retainedFrom } from '../log/retention.ts'
-import { type BatchHeader, stampLogAppendTime } from '../wire/record-batch.ts'
+import { type BatchHeader, readBatchHeaderOfRope, stampLogAppendTime } from '../wire/record-batch.ts'
 import { InOrder } from './in-order.ts'
 import { endOfEpoch, epochOf } from './leader-epochs.ts'
 import type { LookGate } from './look-gate.ts'
@@ -36,6 +36,7 @@ import type {
   PartitionStore,
   ReadOutcome,
   ReadRequest,
+  SegmentFacts,
 } from './storage.ts'
 import { findByTime, findMaxTimestamp } from './time-lookup.ts'
 import type { TopicSettings } from './topic-settings.ts'
@@ -72,6 +73,7 @@ type RefusalError = Refused['error']
 export class Partition implements PartitionStore {
   readonly topicId: TopicId
   readonly index: number
+  readonly traffic = { recordsIn: 0, bytesIn: 0, bytesOut: 0 }
   readonly #log: PartitionLog
   readonly #parts: PartitionParts
   readonly #listeners = new Set<() => void>()
@@ -173,13 +175,36 @@ export class Partition implements PartitionStore {
       return this.#outcome('OFFSET_OUT_OF_RANGE')
     try {
       const read = this.#log.read(request)
-      if (!(read instanceof Promise)) return this.#read(read)
+      if (!(read instanceof Promise)) return this.#read(read, true)
       return read.then(
-        done => this.#read(done),
+        done => this.#read(done, false),
         error => this.#unreadable(error),
       )
     } catch (error) {
       return this.#unreadable(error)
+    }
+  }
+
+  segments(): readonly SegmentFacts[] {
+    const open = this.#log.active
+    return (this.#record()?.chain ?? []).map(segment => {
+      const { id, base, end, state, writer, writeEpoch, createdAtMs, sealReason } = segment
+      const { bytes, maxTimestamp } = segment.id === open.id ? open : segment
+      return { id, base, end, state, writer, writeEpoch, bytes, maxTimestamp, createdAtMs, sealReason }
+    })
+  }
+
+  /** By the header of its batch, so that of a batch the earliest is told. What cannot be read is not known. */
+  async timeOf(offset: Offset): Promise<number | null> {
+    if (this.#closed || offset < this.logStartOffset || offset >= this.highWatermark) return null
+    try {
+      const { error, records, release } = await this.#log.read({ from: offset, bytesMax: 1, minOne: true })
+      const header = error === 'NONE' && records.length > 0 ? readBatchHeaderOfRope(records) : null
+      release?.()
+      return header?.baseTimestamp ?? null
+    } catch (error) {
+      if (error instanceof InvariantViolation) throw error
+      return null
     }
   }
 
@@ -351,6 +376,8 @@ export class Partition implements PartitionStore {
 
   #store(batch: Batch, acks: Acks, resolve: (outcome: AppendOutcome) => void): void {
     const { header, appendTimeMs } = this.#timed(batch)
+    this.traffic.recordsIn += header.recordCount
+    this.traffic.bytesIn += batch.bytes.length
     const acknowledge = () => resolve(this.#accepted(appended.base, appendTimeMs))
     const appended = this.#log.append(header, batch.bytes, acks === 0 ? null : acknowledge)
     if (acks === 0) acknowledge()
@@ -540,7 +567,17 @@ export class Partition implements PartitionStore {
     for (const { base, resolve } of durable) resolve(this.#accepted(base, -1))
   }
 
-  #read({ error, records, release }: SegmentRead): ReadOutcome {
+  #read({ error, records, release }: SegmentRead, isFromMemory: boolean): ReadOutcome {
+    const { reads } = this.#log.store
+    const bytes = records.length
+    this.traffic.bytesOut += bytes
+    if (isFromMemory) {
+      reads.hits++
+      reads.hitBytes += bytes
+    } else {
+      reads.misses++
+      reads.missBytes += bytes
+    }
     const outcome = this.#outcome(error, records)
     return release === undefined ? outcome : { ...outcome, release }
   }

@@ -2,8 +2,9 @@
  * What the request handlers ask of the engine beneath them: topics, and one log per partition. The handlers know nothing of
  * journals, segments or Raft; the engine (`engine.ts`) knows nothing of requests.
  */
-import type { DiskId, LeaderEpoch, NodeId, Offset, TopicId } from '../base/ids.ts'
+import type { DiskId, LeaderEpoch, NodeId, Offset, SegmentId, TopicId } from '../base/ids.ts'
 import type { Rope } from '../base/rope.ts'
+import type { SealReason, SegmentState } from '../chain/segment.ts'
 import type { KafkaErrorName } from '../wire/kafka-errors.ts'
 import type { BatchHeader } from '../wire/record-batch.ts'
 import type { TopicSettings } from './topic-settings.ts'
@@ -102,6 +103,12 @@ export interface PartitionStore {
   readonly logEndOffset: Offset
   /** The length of its segments, with what is not flushed to their files yet. */
   readonly storedBytes: number
+  /** Since the node's start. Reads of our own, of the groups' offsets, are among what went out. */
+  readonly traffic: Traffic
+  /** The chain, the oldest first. */
+  segments(): readonly SegmentFacts[]
+  /** When a record was written, at least about: null where there is none, or nobody knows. */
+  timeOf(offset: Offset): Promise<number | null>
   /**
    * Where the newest leader epoch at or below `epoch` ends, and which that is. Of one that is older than all that is left:
    * itself, and where the oldest begins. -1 and -1 for one that has not been yet.
@@ -127,6 +134,28 @@ export interface PartitionStore {
   deleteRecords(before: Offset): Promise<{ readonly error: KafkaErrorName; readonly logStartOffset: Offset }>
   /** Calls back whenever there may be more to read, the log start moved, or the partition went away. Returns the unsubscriber. */
   onChange(listener: () => void): () => void
+}
+
+export interface Traffic {
+  readonly recordsIn: number
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+/** A segment, for people. */
+export interface SegmentFacts {
+  readonly id: SegmentId
+  readonly base: Offset
+  /** Null until it is sealed. */
+  readonly end: Offset | null
+  readonly state: SegmentState
+  readonly writer: NodeId
+  readonly writeEpoch: number
+  readonly bytes: number
+  /** -1 where it has no records. */
+  readonly maxTimestamp: number
+  readonly createdAtMs: number
+  readonly sealReason: SealReason
 }
 
 export interface EpochEnd {

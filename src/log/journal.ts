@@ -10,6 +10,7 @@
  * group is tried again, and whoever wants to append meanwhile can see `stalled`.
  */
 import { isDiskFull, isPassing, TidelogError } from '../base/errors.ts'
+import { Histogram, latencyBoundsMs } from '../base/histogram.ts'
 import type { Rope } from '../base/rope.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { JournalFile, JournalFiles, JournalSettings } from './journal-files.ts'
@@ -52,6 +53,7 @@ export interface JournalStats {
   entries: number
   bytes: number
   stalls: number
+  readonly syncMs: Histogram
 }
 
 /** Chunks shorter than this are copied next to their entry header: fewer, longer pieces make a cheaper write. */
@@ -60,7 +62,13 @@ const fullDiskRetryMs = 100
 const padding = Buffer.alloc(sectorBytes)
 
 export class Journal {
-  readonly stats: JournalStats = { groups: 0, entries: 0, bytes: 0, stalls: 0 }
+  readonly stats: JournalStats = {
+    groups: 0,
+    entries: 0,
+    bytes: 0,
+    stalls: 0,
+    syncMs: new Histogram(latencyBoundsMs),
+  }
   readonly #clock: Clock
   readonly #files: JournalFiles
   readonly #settings: JournalSettings
@@ -373,11 +381,13 @@ export class Journal {
   }
 
   async #sync(file: JournalFile): Promise<void> {
+    const beganMs = this.#clock.monotonicMs()
     try {
       await file.file.sync()
     } catch (error) {
       throw new TidelogError('DISK_FAILED', `the sync of the journal file ${file.name} failed`, error)
     }
+    this.stats.syncMs.record(this.#clock.monotonicMs() - beganMs)
   }
 
   #scheduleMark(): void {

@@ -113,6 +113,8 @@ export class LogStore {
   readonly files: JournalFiles
   readonly flusher: Flusher
   readonly raft: FoundRaft[] = []
+  /** What readers got out of memory, and out of segment files. */
+  readonly reads = { hits: 0, hitBytes: 0, misses: 0, missBytes: 0 }
   /** Stretches of the journal that are lost and of which nobody can say what was in them. */
   damage = 0
   /** Entries of Raft's may be among what is lost, and none came after it that would show a gap. */

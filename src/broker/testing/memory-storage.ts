@@ -31,6 +31,7 @@ import type {
   Quorum,
   ReadOutcome,
   ReadRequest,
+  SegmentFacts,
   Storage,
   Topic,
   TopicSpec,
@@ -214,6 +215,7 @@ export class MemoryPartition implements PartitionStore {
   readonly #listeners = new Set<() => void>()
   readonly #stored: Stored[] = []
   readonly #waiting: { readonly end: Offset; readonly resolve: () => void }[] = []
+  readonly traffic = { recordsIn: 0, bytesIn: 0, bytesOut: 0 }
   #end = offset(0)
   #held = false
   #gone = false
@@ -267,6 +269,15 @@ export class MemoryPartition implements PartitionStore {
 
   producers(): readonly ActiveProducer[] {
     return this.active
+  }
+
+  segments(): readonly SegmentFacts[] {
+    return []
+  }
+
+  async timeOf(at: Offset): Promise<number | null> {
+    const found = this.#stored.find(({ header }) => header.baseOffset + header.lastOffsetDelta >= at)
+    return at < this.highWatermark ? (found?.header.baseTimestamp ?? null) : null
   }
 
   get listeners(): number {
