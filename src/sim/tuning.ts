@@ -130,7 +130,7 @@ export function drawCrowd(prng: Prng, profile: Profile): Crowd {
           clockJumpsMs: expires ? prng.pick([0, 2000, 3_600_000]) : 0,
         }
       : null,
-    groups: prng.chance(0.3) ? drawGroups(prng) : null,
+    groups: prng.chance(0.2) ? drawGroups(prng) : null,
   }
 }
 
