@@ -10,6 +10,7 @@ import { consumerGroups } from './checks/consumer-groups.ts'
 import { dumpLog } from './checks/dump-log.ts'
 import { offsetsTopic } from './checks/offsets-topic.ts'
 import { performance } from './checks/performance.ts'
+import { recompressed } from './checks/recompressed.ts'
 import { recordOffsets } from './checks/record-offsets.ts'
 import { topics } from './checks/topics.ts'
 import { verifiable } from './checks/verifiable.ts'
@@ -23,6 +24,7 @@ const PLAYS: readonly Play[] = [
   recordOffsets,
   cluster,
   consoles,
+  recompressed,
   offsetsTopic,
   verifiable,
   performance,
