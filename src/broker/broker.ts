@@ -54,7 +54,10 @@ import { offsetForLeaderEpoch } from './handlers/offset-for-leader-epoch.ts'
 import { produce } from './handlers/produce.ts'
 import { syncGroup } from './handlers/sync-group.ts'
 import type { Intercept, Verdict } from './intercept.ts'
+import { Overview } from './overview.ts'
 import { ProducerIds } from './producer-ids.ts'
+import { RecordTimes } from './record-times.ts'
+import { RequestStats } from './request-stats.ts'
 import type { Storage } from './storage.ts'
 import { TopicMaker } from './topic-maker.ts'
 
@@ -137,7 +140,10 @@ export interface RequestFacts {
 }
 
 export class Broker implements AsyncDisposable {
+  /** Of all requests since this broker was made. */
+  readonly requests = new RequestStats()
   readonly #parts: DoorParts
+  readonly #recordTimes = new RecordTimes()
   readonly #onFault: NonNullable<BrokerOptions['onFault']>
   readonly #intercept: Intercept | null
 
@@ -168,6 +174,11 @@ export class Broker implements AsyncDisposable {
     return new Door(this.#parts, principal)
   }
 
+  /** The broker as it is shown to people and monitors; `principal` is who looks. */
+  overview(principal: string): Overview {
+    return new Overview(this.#parts, this.#recordTimes, principal)
+  }
+
   /** Answers what waits for something that will not come any more; what still comes is refused or fails. */
   close(): Promise<void> {
     return this.#parts.groups.close()
@@ -194,9 +205,13 @@ export class Broker implements AsyncDisposable {
     const { api } = handler
     if (!servesVersion(api, version)) return refuseVersion(api, version, correlationId)
     const { header, body } = decodeRequest(api, version, frame)
-    const context = this.#contextOf(header, connection)
-    const encode = (answer: Answer<Api>) =>
-      answer === null ? null : withReleases(encodeResponse(api, version, correlationId, answer), context.releases)
+    const beganMs = this.#parts.clock.monotonicMs()
+    const context = this.#contextOf(header, connection, beganMs)
+    const encode = (answer: Answer<Api>) => {
+      this.requests.note(api, answer, this.#parts.clock.monotonicMs() - beganMs)
+      if (answer === null) return null
+      return withReleases(encodeResponse(api, version, correlationId, answer), context.releases)
+    }
     try {
       const verdict = this.#intercept?.({ api, version, clientId: header.clientId, body, connection }) ?? null
       if (verdict !== null) return encode(await meet(verdict, handler, body, context))
@@ -211,13 +226,13 @@ export class Broker implements AsyncDisposable {
     }
   }
 
-  #contextOf({ apiVersion, clientId }: RequestHeader, connection: ConnectionContext): RequestContext {
+  #contextOf({ apiVersion, clientId }: RequestHeader, connection: ConnectionContext, beganMs: number): RequestContext {
     return {
       connection,
       principal: connection.principal,
       clientId,
       version: apiVersion,
-      deadlineMs: this.#parts.clock.monotonicMs() + requestMsMax,
+      deadlineMs: beganMs + requestMsMax,
       releases: [],
       parts: this.#parts,
     }
