@@ -11,10 +11,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { steadyPort } from '../../test/support/tidelog.ts'
 import { classPath, QUICK_START } from '../java/maven.ts'
 
 const HOST = '127.0.0.1'
@@ -40,7 +40,9 @@ export async function startApacheKafka(configs: Readonly<Record<string, string>>
   const folder = import.meta.dirname
   const classes = await classPath(join(folder, 'pom.xml'), folder, join(folder, '..', '.cache', 'apache-kafka'))
   const home = await mkdtemp(join(tmpdir(), 'apache-kafka-'))
-  const [port, controllerPort] = await freePorts()
+  // Kafka must know its ports before it starts, and keeps them while it is down.
+  const port = await steadyPort()
+  const controllerPort = await steadyPort()
   const dataDir = join(home, 'data')
   const propertiesFile = join(home, 'server.properties')
   await writeFile(propertiesFile, properties({ ...serverConfigs(port, controllerPort, dataDir), ...configs }))
@@ -134,21 +136,6 @@ const properties = (configs: Readonly<Record<string, string>>): string =>
   Object.entries(configs)
     .map(([name, value]) => `${name}=${value.replaceAll('\\', '\\\\')}\n`)
     .join('')
-
-/** Kafka must know its ports before it starts: two are tried out and let go. Both are held until both are known. */
-async function freePorts(): Promise<[number, number]> {
-  const servers = [createServer(), createServer()] as const
-  const ports: number[] = []
-  for (const server of servers) {
-    server.listen(0, HOST)
-    await once(server, 'listening')
-    const address = server.address()
-    if (address === null || typeof address === 'string') throw new Error('a listener without a port')
-    ports.push(address.port)
-  }
-  for (const server of servers) server.close()
-  return [ports[0]!, ports[1]!]
-}
 
 if (import.meta.main) {
   const kafka = await startApacheKafka()
