@@ -8,10 +8,13 @@ import type { KafkaErrorName } from '../../wire/kafka-errors.ts'
 import type { RequestNumber } from './group-events.ts'
 import {
   dismiss,
+  forgetPending,
   isSupported,
+  isTooLarge,
   memberError,
   memberOf,
   putMember,
+  putPending,
   replaceMember,
   saysTheSame,
   selectProtocol,
@@ -45,6 +48,8 @@ export function join(turn: Turn, request: RequestNumber, asked: JoinRequest, uui
   } else if (!hasRoomFor(group, memberId)) {
     turnAway(turn, memberId)
     refuseJoin(turn, request, '', 'GROUP_MAX_SIZE_REACHED')
+  } else if (isTooLarge(group, asked)) {
+    refuseJoin(turn, request, memberId, 'GROUP_MAX_SIZE_REACHED')
   } else if (!isSupported(group, asked)) {
     refuseJoin(turn, request, memberId, 'INCONSISTENT_GROUP_PROTOCOL')
   } else if (memberId === '') {
@@ -82,7 +87,7 @@ function turnAway(turn: Turn, memberId: string): void {
   const member = group.members.get(memberId)
   if (member === undefined && !group.pending.has(memberId)) return
   if (member !== undefined) dismiss(turn, member)
-  group.pending.delete(memberId)
+  forgetPending(group, memberId)
   completeIfAllJoined(turn)
 }
 
@@ -104,13 +109,18 @@ function joinAsNew(turn: Turn, request: RequestNumber, asked: JoinRequest, uuid:
 /** Gives an id out, for as long as the member's session would last. */
 function expectMember(turn: Turn, memberId: string, sessionMs: number): void {
   const { group, at } = turn
-  if (group.pending.size >= group.settings.pendingMembersMax) {
-    const oldest = group.pending.keys().next().value
-    if (oldest !== undefined) group.pending.delete(oldest)
-  }
+  makeRoomForId(group, memberId)
   const endMs = at.monotonicMs + sessionMs
-  group.pending.set(memberId, endMs)
+  putPending(group, memberId, endMs)
   group.sessionsCheckMs = Math.min(group.sessionsCheckMs, endMs)
+}
+
+function makeRoomForId(group: Group, memberId: string): void {
+  const { pendingMembersMax, pendingBytesMax } = group.settings
+  for (const oldest of group.pending.keys()) {
+    if (group.pending.size < pendingMembersMax && group.pendingBytes + memberId.length <= pendingBytesMax) return
+    forgetPending(group, oldest)
+  }
 }
 
 function addMember(turn: Turn, request: RequestNumber, asked: JoinRequest, memberId: string): void {

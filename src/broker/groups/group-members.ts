@@ -48,8 +48,8 @@ export function putMember(group: Group, member: Member, protocolType: string): v
   group.members.set(member.memberId, member)
   if (member.instanceId !== null) group.statics.set(member.instanceId, member.memberId)
   group.leader ??= member.memberId
-  group.pending.delete(member.memberId)
-  countProtocols(group, member, 1)
+  forgetPending(group, member.memberId)
+  count(group, member, 1)
 }
 
 /** Takes a member out; what waits of it hears that it is not known. */
@@ -64,7 +64,7 @@ function removeMember(group: Group, member: Member): void {
   invariant(group.members.get(memberId) === member, 'who is removed is a member')
   group.members.delete(memberId)
   group.unsynced.delete(memberId)
-  countProtocols(group, member, -1)
+  count(group, member, -1)
   if (instanceId !== null) group.statics.delete(instanceId)
   if (group.leader === memberId) group.leader = group.members.keys().next().value ?? null
 }
@@ -87,18 +87,54 @@ export function replaceMember(turn: Turn, former: Member, member: Member): void 
 
 /** What a member says of itself when it joins again. */
 export function updateMember(group: Group, member: Member, join: JoinRequest): void {
-  countProtocols(group, member, -1)
+  count(group, member, -1)
   member.protocols = ownProtocols(join.protocols)
   member.sessionMs = join.sessionTimeoutMs
   member.rebalanceMs = join.rebalanceTimeoutMs
-  countProtocols(group, member, 1)
+  count(group, member, 1)
 }
 
-function countProtocols(group: Group, member: Member, by: 1 | -1): void {
+export function assignTo(group: Group, member: Member, assignment: Buffer): void {
+  group.memberBytes += assignment.length - member.assignment.length
+  member.assignment = assignment
+}
+
+/** Gives an id out until then. */
+export function putPending(group: Group, memberId: string, endMs: number): void {
+  if (!group.pending.has(memberId)) group.pendingBytes += memberId.length
+  group.pending.set(memberId, endMs)
+}
+
+/** Takes an id back; false when it was not given out. */
+export function forgetPending(group: Group, memberId: string): boolean {
+  const wasThere = group.pending.delete(memberId)
+  if (wasThere) group.pendingBytes -= memberId.length
+  return wasThere
+}
+
+/** Whether what somebody brings is more than one may, or than there is room for beside the others. */
+export function isTooLarge(group: Group, join: JoinRequest): boolean {
+  const { memberBytesMax, groupBytesMax } = group.settings
+  const bytes = bytesOf(join)
+  const formerId = join.memberId === '' ? group.statics.get(join.instanceId ?? '') : join.memberId
+  const former = group.members.get(formerId ?? '')
+  const freed = former === undefined ? 0 : bytesOf(former)
+  return bytes > memberBytesMax || group.memberBytes - freed + bytes > groupBytesMax
+}
+
+/** What a member brings, without its assignment. */
+function bytesOf(member: Pick<Member, 'memberId' | 'instanceId' | 'clientId' | 'clientHost' | 'protocols'>): number {
+  const { memberId, instanceId, clientId, clientHost } = member
+  const names = memberId.length + (instanceId?.length ?? 0) + clientId.length + clientHost.length
+  return member.protocols.reduce((sum, { name, metadata }) => sum + name.length + metadata.length, names)
+}
+
+function count(group: Group, member: Member, by: 1 | -1): void {
+  group.memberBytes += by * (bytesOf(member) + member.assignment.length)
   for (const { name } of member.protocols) {
-    const count = (group.supporters.get(name) ?? 0) + by
-    if (count === 0) group.supporters.delete(name)
-    else group.supporters.set(name, count)
+    const supporters = (group.supporters.get(name) ?? 0) + by
+    if (supporters === 0) group.supporters.delete(name)
+    else group.supporters.set(name, supporters)
   }
 }
 

@@ -7,7 +7,7 @@ import type { KafkaErrorName } from '../../wire/kafka-errors.ts'
 import { eachOffset } from './group-durable.ts'
 import type { Moment, RequestNumber } from './group-events.ts'
 import { consumerProtocol, expiryMs, isSubscribed, mayEnd } from './group-expiry.ts'
-import { memberError } from './group-members.ts'
+import { forgetPending, memberError } from './group-members.ts'
 import type { CommittedOffset, GroupRecord } from './group-record.ts'
 import { exists, type Group } from './group-state.ts'
 import { answer, type Turn, touch, write } from './group-turn.ts'
@@ -134,7 +134,7 @@ function hasStoredGeneration(group: Group): boolean {
 
 /** The end is durable. Ids given out are void. */
 export function buried(group: Group): void {
-  group.pending.clear()
+  for (const memberId of group.pending.keys()) forgetPending(group, memberId)
 }
 
 /** The end could not be written: the group is what it was. */

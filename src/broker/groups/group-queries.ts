@@ -1,6 +1,5 @@
 /** What can be asked of a group without changing it: its description, its line in a list, its offsets. */
 
-import type { TopicId } from '../../base/ids.ts'
 import { eachOffset } from './group-durable.ts'
 import type { Group, Member } from './group-state.ts'
 import { exists } from './group-state.ts'
@@ -68,16 +67,6 @@ export function fetchOffsets(group: Group, partitions: readonly TopicPartition[]
       }
     }),
   }
-}
-
-/** The topics that the group has offsets of, each once per id: of one that was deleted and made again there may be two. */
-export function offsetTopics(group: Group): { topic: string; topicId: TopicId }[] {
-  const found: { topic: string; topicId: TopicId }[] = []
-  for (const [topic, partitions] of group.offsets) {
-    const ids = new Set(Array.from(partitions.values(), ({ topicId }) => topicId))
-    for (const topicId of ids) found.push({ topic, topicId })
-  }
-  return found
 }
 
 /** What a member said for one protocol. */

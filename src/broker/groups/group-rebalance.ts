@@ -4,7 +4,15 @@
  */
 import { invariant } from '../../base/invariant.ts'
 import type { KafkaErrorName } from '../../wire/kafka-errors.ts'
-import { allJoined, dismiss, noAssignment, rebalanceTimeoutMs, selectProtocol, topicsOf } from './group-members.ts'
+import {
+  allJoined,
+  assignTo,
+  dismiss,
+  noAssignment,
+  rebalanceTimeoutMs,
+  selectProtocol,
+  topicsOf,
+} from './group-members.ts'
 import type { Group, JoinTimer } from './group-state.ts'
 import { finishSync, type Turn, takeJoin, tellGeneration, touch } from './group-turn.ts'
 import type { GroupState } from './requests.ts'
@@ -156,7 +164,7 @@ export function stabilize(turn: Turn, assignments: ReadonlyMap<string, Buffer>):
   const { group } = turn
   group.assigning = false
   for (const member of group.members.values()) {
-    member.assignment = assignments.get(member.memberId) ?? noAssignment
+    assignTo(group, member, assignments.get(member.memberId) ?? noAssignment)
     // Whose session ran out while its sync waited has not been taken for gone.
     if (finishSync(turn, member, 'NONE')) touch(turn, member)
   }
@@ -166,7 +174,7 @@ export function stabilize(turn: Turn, assignments: ReadonlyMap<string, Buffer>):
 /** The generation gets no assignment; who waits for one has to join again. */
 export function resetAssignments(turn: Turn, error: KafkaErrorName): void {
   for (const member of turn.group.members.values()) {
-    member.assignment = noAssignment
+    assignTo(turn.group, member, noAssignment)
     if (finishSync(turn, member, error)) touch(turn, member)
   }
 }

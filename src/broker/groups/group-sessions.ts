@@ -5,7 +5,7 @@
 import { unreachable } from '../../base/invariant.ts'
 import type { KafkaErrorName } from '../../wire/kafka-errors.ts'
 import type { RequestNumber } from './group-events.ts'
-import { dismiss, memberError } from './group-members.ts'
+import { dismiss, forgetPending, memberError } from './group-members.ts'
 import { completeIfAllJoined, completeWithoutMissing, rebalance } from './group-rebalance.ts'
 import type { Group, Member } from './group-state.ts'
 import { answer, type Turn, touch } from './group-turn.ts'
@@ -30,7 +30,7 @@ export function endSessions(turn: Turn): void {
   const { group, at } = turn
   const nowMs = at.monotonicMs
   for (const [memberId, endMs] of [...group.pending])
-    if (endMs <= nowMs && group.pending.delete(memberId)) completeWithoutMissing(turn)
+    if (endMs <= nowMs && forgetPending(group, memberId)) completeWithoutMissing(turn)
   const ended = [...group.members.values()].filter(member => member.sessionEndMs <= nowMs)
   for (const member of ended) endSession(turn, member)
   group.sessionsCheckMs = firstSessionEndMs(group)
@@ -83,7 +83,7 @@ function removeOne(turn: Turn, memberId: string, instanceId: string | null): Kaf
     dismiss(turn, member)
     return 'NONE'
   }
-  if (group.pending.delete(memberId)) return 'NONE'
+  if (forgetPending(group, memberId)) return 'NONE'
   const error = memberError(group, { memberId, instanceId })
   const member = group.members.get(memberId)
   if (error === 'NONE' && member !== undefined) dismiss(turn, member)

@@ -18,6 +18,10 @@ export interface GroupSettings {
   readonly sessionMaxMs: number
   /** `group.max.size`. */
   readonly membersMax: number
+  /** What a member may bring: metadata for all its protocols and its names, or be assigned. */
+  readonly memberBytesMax: number
+  /** What a group keeps of its members, all that together. */
+  readonly groupBytesMax: number
   /** `group.initial.rebalance.delay.ms`: how long an empty group waits for more members once one has come. */
   readonly initialRebalanceDelayMs: number
   /** `offsets.retention.minutes`. */
@@ -28,17 +32,22 @@ export interface GroupSettings {
   readonly newMemberJoinMaxMs: number
   /** Ids given out (MEMBER_ID_REQUIRED) and not come back with; the oldest is taken back for the next beyond that. */
   readonly pendingMembersMax: number
+  /** And their length in all. */
+  readonly pendingBytesMax: number
 }
 
 export const groupDefaults: GroupSettings = {
   sessionMinMs: 6_000,
   sessionMaxMs: 1_800_000,
   membersMax: 2_147_483_647,
+  memberBytesMax: 1_048_576,
+  groupBytesMax: 67_108_864,
   initialRebalanceDelayMs: 0,
   offsetsRetentionMs: 10_080 * 60_000,
   offsetMetadataMax: 4_096,
   newMemberJoinMaxMs: 300_000,
   pendingMembersMax: 50_000,
+  pendingBytesMax: 4_194_304,
 }
 
 export interface Member {
@@ -127,6 +136,9 @@ export interface Group {
   readonly statics: Map<string, string>
   /** Ids given out to new members that have not come back with them yet, and until when that is waited for. */
   readonly pending: Map<string, number>
+  /** What is kept of members, bounded by `groupBytesMax`, and of ids given out, bounded by `pendingBytesMax`. */
+  memberBytes: number
+  pendingBytes: number
   /** How many members' joins wait. */
   joiningCount: number
   /** How many members can do each protocol. */
@@ -168,6 +180,8 @@ export function newGroup(groupId: string, settings: GroupSettings, nowMs: number
     members: new Map(),
     statics: new Map(),
     pending: new Map(),
+    memberBytes: 0,
+    pendingBytes: 0,
     joiningCount: 0,
     supporters: new Map(),
     unsynced: new Set(),
@@ -183,6 +197,11 @@ export function newGroup(groupId: string, settings: GroupSettings, nowMs: number
     writes: new Map(),
     lastWrite: 0,
   }
+}
+
+/** What the group keeps in memory of those who are in it or about to be. */
+export function keptBytes(group: Group): number {
+  return group.memberBytes + group.pendingBytes
 }
 
 /** Whether there is anything to keep. What does not exist has never been there, or is gone for good. */

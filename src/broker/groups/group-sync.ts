@@ -54,9 +54,14 @@ function syncError(group: Group, asked: SyncRequest): KafkaErrorName {
 /** Has the leader's word written. Members that it left out get nothing; others that it names are not there. */
 function assign(turn: Turn, asked: SyncRequest): void {
   const { group } = turn
-  const assignments = new Map<string, Buffer>()
+  const given = new Map<string, Buffer>()
   for (const { memberId, assignment } of asked.assignments)
-    if (group.members.has(memberId)) assignments.set(memberId, Buffer.from(assignment))
+    if (group.members.has(memberId)) given.set(memberId, assignment)
+  if (areTooLarge(group, given)) {
+    giveUpGeneration(turn, 'UNKNOWN_SERVER_ERROR')
+    return
+  }
+  const assignments = new Map(Array.from(given, ([memberId, bytes]) => [memberId, Buffer.from(bytes)]))
   group.assigning = true
   const assignmentOf = (member: Member) => assignments.get(member.memberId) ?? noAssignment
   const value = storedGroup(group, assignmentOf)
@@ -67,6 +72,16 @@ function assign(turn: Turn, asked: SyncRequest): void {
   })
 }
 
+function areTooLarge(group: Group, assignments: ReadonlyMap<string, Buffer>): boolean {
+  const { memberBytesMax, groupBytesMax } = group.settings
+  let bytes = group.memberBytes
+  for (const [memberId, { length }] of assignments) {
+    if (length > memberBytesMax) return true
+    bytes += length - (group.members.get(memberId)?.assignment.length ?? 0)
+  }
+  return bytes > groupBytesMax
+}
+
 type AssignmentWrite = Extract<AfterWrite, { of: 'assignment' }>
 
 /** If another rebalance began meanwhile, what was written is of a generation that is over, and nobody waits for it. */
@@ -75,7 +90,11 @@ export function assignmentStored(turn: Turn, then: AssignmentWrite): void {
 }
 
 export function assignmentFailed(turn: Turn, then: AssignmentWrite, error: KafkaErrorName): void {
-  if (!isAwaited(turn.group, then)) return
+  if (isAwaited(turn.group, then)) giveUpGeneration(turn, error)
+}
+
+/** Nobody gets an assignment in it: who waits for one hears why, and all have to join again. */
+function giveUpGeneration(turn: Turn, error: KafkaErrorName): void {
   resetAssignments(turn, error)
   rebalance(turn)
 }

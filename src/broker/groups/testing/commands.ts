@@ -158,7 +158,7 @@ function joinOf(words: readonly string[]): JoinRequest {
   const [clientId = ''] = plain(words)
   const { id = '', instance = null, protocols = 'range', topics = 't', meta, v = '3', ...rest } = settings(words)
   const version = Number(v)
-  const metadata = meta === undefined ? subscription(topics.split(',')) : Buffer.from(meta)
+  const metadata = meta === undefined ? subscription(topics.split(',')) : Buffer.from(expanded(meta))
   const { session = '10000', rebalance = '60000', type = 'consumer' } = rest
   return {
     groupId: 'g',
@@ -201,7 +201,7 @@ function syncOf(words: readonly string[]): SyncRequest {
     protocol,
     assignments: assignments.map(([id = '', what = '']) => ({
       memberId: id,
-      assignment: Buffer.from(what),
+      assignment: Buffer.from(expanded(what)),
     })),
   }
 }
@@ -216,13 +216,12 @@ function commitOf(words: readonly string[]): CommitRequest {
     retentionMs: Number(retention),
     offsets: Object.entries(offsets).map(([key, value]) => {
       const [offset = '', metadata = '', epoch = '-1'] = value.split(':')
-      const length = Number(/^(\d+)chars$/.exec(metadata)?.[1] ?? -1)
       return {
         ...partitionOf(key),
         topicId: topicIdOf(id),
         offset: Number(offset),
         leaderEpoch: Number(epoch),
-        metadata: length < 0 ? metadata : 'm'.repeat(length),
+        metadata: expanded(metadata),
       }
     }),
   }
@@ -236,6 +235,12 @@ function topicIdOf(number = '1'): TopicId {
 function partitionOf(word: string): TopicPartition {
   const dash = word.lastIndexOf('-')
   return { topic: word.slice(0, dash), partition: Number(word.slice(dash + 1)) }
+}
+
+/** `12chars` is that many of them. */
+function expanded(text: string): string {
+  const length = /^(\d+)chars$/.exec(text)?.[1]
+  return length === undefined ? text : 'm'.repeat(Number(length))
 }
 
 function plain(words: readonly string[]): string[] {

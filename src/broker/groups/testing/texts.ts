@@ -49,13 +49,13 @@ export function identityText(memberId: string, instanceId: string | null): strin
 
 /** Copies of a state have bytes that are no Buffers any more. */
 function textOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString()
+  return shortened(Buffer.from(bytes).toString())
 }
 
 /** A subscription as its topics, anything else as it is. */
 export function metadataText(bytes: Uint8Array): string {
   const metadata = Buffer.from(bytes)
-  return metadata.length > 0 && metadata[0] === 0 ? topicsText(metadata) : metadata.toString()
+  return metadata.length > 0 && metadata[0] === 0 ? topicsText(metadata) : shortened(metadata.toString())
 }
 
 function topicsText(metadata: Buffer): string {
@@ -83,7 +83,11 @@ export function recordText(record: GroupRecord): string {
 
 /** What a client wrote to its offset. */
 export function noteText(metadata: string): string {
-  return metadata.length > 60 ? `(${metadata.length} characters)` : `"${metadata}"`
+  return `"${shortened(metadata)}"`
+}
+
+function shortened(text: string): string {
+  return text.length > 60 ? `${text.length} characters` : text
 }
 
 function storedText(stored: StoredGroup): string {

@@ -7,7 +7,7 @@ import type { Prng } from '../../../base/prng.ts'
 import type { KafkaErrorName } from '../../../wire/kafka-errors.ts'
 import { stepGroup } from '../group.ts'
 import type { GroupEvent } from '../group-events.ts'
-import { exists, type Group } from '../group-state.ts'
+import { exists, type Group, keptBytes } from '../group-state.ts'
 import { commands } from './commands.ts'
 import { effectText } from './texts.ts'
 import { World } from './world.ts'
@@ -23,6 +23,7 @@ export function walk(random: Prng, steps: number): void {
   world.configure({
     initialRebalanceDelayMs: random.pick([0, 0, 3_000]),
     membersMax: random.pick([3, 1_000]),
+    groupBytesMax: random.pick([200, 1_000_000, 1_000_000]),
   })
   try {
     for (let i = 0; i < steps; i++) takeStep(world, random, history, i % 8 === 0)
@@ -171,6 +172,7 @@ function checkState(world: World): void {
     assert.ok(count > 0)
     assert.equal(count, members.filter(({ protocols }) => protocols.some(each => each.name === name)).length)
   }
+  assert.equal(keptBytes(group), bytesOf(group))
   for (const memberId of group.unsynced) assert.ok(group.members.has(memberId), 'members are waited for')
   for (const [instanceId, memberId] of group.statics)
     assert.equal(group.members.get(memberId)?.instanceId, instanceId, 'an instance is its member')
@@ -184,6 +186,16 @@ function checkState(world: World): void {
   if (group.unsynced.size > 0) assert.notEqual(group.syncEndMs, null, 'nobody is waited for without end')
   checkSessions(group)
   checkWaiting(world)
+}
+
+function bytesOf(group: Group): number {
+  let bytes = 0
+  for (const memberId of group.pending.keys()) bytes += memberId.length
+  for (const { memberId, instanceId, clientId, clientHost, protocols, assignment } of group.members.values()) {
+    bytes += memberId.length + (instanceId ?? '').length + clientId.length + clientHost.length + assignment.length
+    for (const { name, metadata } of protocols) bytes += name.length + metadata.length
+  }
+  return bytes
 }
 
 function checkSessions(group: Group): void {
