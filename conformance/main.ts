@@ -6,9 +6,9 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Command, CommanderError, InvalidArgumentError } from 'commander'
 import { root } from '../test/support/source.ts'
+import { runBatches } from './harness/batches.ts'
 import { type Broker, runningBroker, startKafka, startTidelog } from './harness/broker.ts'
-import { isAlwaysThere, languageFolders, loadLanguage, prepare, reasonAgainst } from './harness/prepare.ts'
-import { type Prepared, runAll } from './harness/run.ts'
+import { languageFolders } from './harness/prepare.ts'
 import { differencesOf, markdownOf, withTable } from './harness/table.ts'
 
 interface Flags {
@@ -21,15 +21,6 @@ interface Flags {
   readonly client: readonly string[]
   readonly rebalances: number
 }
-
-interface LeftOut {
-  readonly language: string
-  readonly why: string
-}
-
-/** Of the time that `--within` gives, what downloads and builds may take. */
-const preparationShare = 0.4
-const prepareMinutesMax = 15
 
 const say = (line: string) => process.stderr.write(`${line}\n`)
 
@@ -59,35 +50,6 @@ function readWords(): { folders: readonly string[]; flags: Flags } {
   return { folders: command.args.length > 0 ? command.args : known, flags: command.opts<Flags>() }
 }
 
-/** Those that can run here, ready to. A failed preparation is as bad as a difference. */
-async function prepareAll(
-  names: readonly string[],
-  untilMs: number,
-): Promise<{ ready: Prepared[]; leftOut: LeftOut[]; failed: LeftOut[] }> {
-  const ready: Prepared[] = []
-  const leftOut: LeftOut[] = []
-  const failed: LeftOut[] = []
-  for (const name of names) {
-    const { language, folders } = await loadLanguage(name)
-    const against = reasonAgainst(language)
-    if (against !== null) {
-      leftOut.push({ language: language.name, why: against })
-      continue
-    }
-    const isRequired = isAlwaysThere(name)
-    const minutesLeft = isRequired
-      ? prepareMinutesMax
-      : Math.min(prepareMinutesMax, (untilMs - performance.now()) / 60_000)
-    const startMs = performance.now()
-    const why = minutesLeft > 0 ? await prepare(language, folders, minutesLeft) : 'no time left for its preparation'
-    if (why === null) ready.push({ language, folders, isRequired })
-    else if (performance.now() >= untilMs && !isRequired) leftOut.push({ language: language.name, why })
-    else failed.push({ language: language.name, why: `its preparation failed: ${why}` })
-    say(`${language.name}: ${why === null ? 'prepared' : why} (${((performance.now() - startMs) / 1000).toFixed(1)} s)`)
-  }
-  return { ready, leftOut, failed }
-}
-
 async function startBroker({ against, kafka }: Flags): Promise<Broker> {
   if (against !== undefined) return runningBroker(against)
   return kafka ? await startKafka() : await startTidelog()
@@ -95,30 +57,25 @@ async function startBroker({ against, kafka }: Flags): Promise<Broker> {
 
 async function main(): Promise<number> {
   const { folders, flags } = readWords()
-  const minutes = flags.within ?? Number.POSITIVE_INFINITY
-  const startMs = performance.now()
-  const { ready, leftOut, failed } = await prepareAll(folders, startMs + minutes * preparationShare * 60_000)
-  for (const { language, why } of leftOut) say(`left out: ${language} (${why})`)
   await using broker = await startBroker(flags)
   say(`against ${broker.title}`)
-  const results = await runAll({
+  const results = await runBatches({
     broker,
-    languages: ready,
-    helper: { ...(await loadLanguage('javascript')), isRequired: true },
+    names: folders,
+    withinMs: flags.within === undefined ? null : flags.within * 60_000,
     only: flags.only,
     clients: flags.client,
-    untilMs: startMs + minutes * 60_000,
     rebalances: flags.rebalances,
     say,
   })
-  const table = markdownOf({ ...results, leftOut: [...leftOut, ...failed, ...results.leftOut] })
+  const table = markdownOf(results)
   process.stdout.write(`\n${table}`)
   if (flags.out !== undefined) writeFileSync(flags.out, table)
   if (flags.readme) {
     const path = join(root, 'README.md')
     writeFileSync(path, withTable(readFileSync(path, 'utf8'), table))
   }
-  const differences = [...differencesOf(results), ...failed.map(({ language, why }) => `${language}: ${why}`)]
+  const differences = differencesOf(results)
   for (const difference of differences) say(`\nDIFFERS: ${difference}`)
   return differences.length === 0 ? 0 : 1
 }

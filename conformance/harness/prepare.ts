@@ -42,13 +42,13 @@ export function reasonAgainst(language: Language): string | null {
 }
 
 /** Runs its steps; a sentence with the output where one fails. */
-export async function prepare(language: Language, folders: Folders, minutesMax: number): Promise<string | null> {
+export async function prepare(language: Language, folders: Folders, limitMs: number): Promise<string | null> {
   mkdirSync(folders.cache, { recursive: true })
-  const untilMs = performance.now() + minutesMax * 60_000
+  const untilMs = performance.now() + limitMs
   for (const step of language.prepare(folders)) {
     if (isMade(step, folders.source)) continue
-    const limitMs = Math.min(step.minutesMax * 60_000, untilMs - performance.now())
-    const failure = await runStep(step, folders.source, limitMs)
+    const stepMsMax = Math.min(step.minutesMax * 60_000, untilMs - performance.now())
+    const failure = await runStep(step, folders.source, stepMsMax)
     if (failure !== null) return failure
   }
   return null

@@ -14,11 +14,10 @@ import type { AgentProgram, Check, Folders, Language } from './language.ts'
 import { type Client, type Run, type Scenario, Stage, unique } from './stage.ts'
 import { type Extra, type Outcome, type Results, type Row, withoutText } from './table.ts'
 
+/** A language whose agents can be started. */
 export interface Prepared {
   readonly language: Language
   readonly folders: Folders
-  /** Runs even where the time is short. */
-  readonly isRequired: boolean
 }
 
 export interface RunOptions {
@@ -30,40 +29,28 @@ export interface RunOptions {
   readonly only: readonly string[]
   /** Only these clients, by name; all when empty. */
   readonly clients: readonly string[]
-  /** performance.now() at which the run should be over. */
+  /** performance.now() after which what is not done is left out. */
   readonly untilMs: number
+  /** Of the group of two clients; 0 leaves groups of several clients out. */
   readonly rebalances: number
   readonly say: (line: string) => void
 }
 
+/** More clients in one group than these are not listed in a cell. */
+const namedMax = 4
+
 const mixedLimitMs = 10 * 60_000
 
 export async function runAll(options: RunOptions): Promise<Results> {
-  const { broker, languages, say } = options
-  const leftOut: { language: string; why: string }[] = []
+  const { broker, languages } = options
+  const columns = scenarios.filter(({ name }) => isWanted(options, name))
   const rows: Row[] = []
-  const extras: Extra[] = []
-  const wanted = scenarios.filter(({ name }) => isWanted(options, name))
-
   const found = await meetAll(options, rows)
-  const run = await writeAll({ broker, clients: found, helper: await helperOf(options) }, wanted)
-  const startMs = performance.now()
-  for (const { language, isRequired } of languages) {
-    const clients = run.clients.filter(client => client.language === language.name)
-    const perClientMs = (performance.now() - startMs) / Math.max(1, rows.length)
-    if (!isRequired && performance.now() + perClientMs * clients.length > options.untilMs) {
-      leftOut.push({ language: language.name, why: 'no time left for it' })
-      continue
-    }
-    for (const client of clients) rows.push(await playAll(run, client, wanted, say))
-  }
-  extras.push(...(await mixed(run, options)))
-  for (const prepared of languages) {
-    if (!leftOut.some(({ language }) => language === prepared.language.name)) {
-      extras.push(...(await checkAll(prepared, options)))
-    }
-  }
-  return { broker: broker.title, columns: wanted, rows, extras, leftOut }
+  const run = await writeAll({ broker, clients: found, helper: await helperOf(options) }, columns)
+  for (const client of run.clients) rows.push(await playAll(run, client, columns, options))
+  const extras = await mixed(run, options)
+  for (const prepared of languages) extras.push(...(await checkAll(prepared, options)))
+  return { broker: broker.title, columns, rows, extras, leftOut: [] }
 }
 
 const isWanted = ({ only }: RunOptions, name: string) => only.length === 0 || only.some(part => name.includes(part))
@@ -134,31 +121,36 @@ async function playAll(
   run: Run,
   client: Client,
   wanted: readonly Scenario[],
-  say: (line: string) => void,
+  { untilMs, say }: RunOptions,
 ): Promise<Row> {
   const outcomes = new Map<string, Outcome>()
   const { program, version, language } = client
   await using stage = new Stage(run, client)
   for (const scenario of wanted) {
     const startMs = performance.now()
-    const outcome = asExpected(await play(stage, scenario), run, client, scenario.name)
+    const outcome = asExpected(await play(stage, scenario, untilMs), run, client, scenario.name)
     outcomes.set(scenario.name, outcome)
     say(`${program.client} ${version}, ${scenario.name}: ${lineOf(outcome)} (${secondsSince(startMs)} s)`)
   }
   return { language, client: program.client, version, outcomes }
 }
 
+const noTime: Outcome = { kind: 'n/a', why: 'no time left' }
+
 /** One scenario, whatever it does to its agents and the broker. */
-async function play(stage: Stage, { limitMs, run }: Scenario): Promise<Outcome> {
+async function play(stage: Stage, { limitMs, run }: Scenario, untilMs: number): Promise<Outcome> {
+  const leftMs = untilMs - performance.now()
+  if (leftMs <= 0) return noTime
   let outcome: Outcome
   try {
-    await within(limitMs, () => `the end of the scenario (it was at: ${stage.at})`, run(stage))
+    await within(Math.min(limitMs, leftMs), () => `the end of the scenario (it was at: ${stage.at})`, run(stage))
     outcome = outcomeOf(stage)
     await stage.next()
   } catch (error) {
     outcome =
       error instanceof Unsupported ? { kind: 'n/a', why: error.message } : { kind: 'differs', what: messageOf(error) }
     await stage.clear()
+    if (performance.now() > untilMs) outcome = noTime
   }
   return withTrouble(outcome, await brokerTrouble(stage.broker))
 }
@@ -198,22 +190,21 @@ function asExpected(outcome: Outcome, { broker }: Run, { program, version }: Cli
 }
 
 async function mixed(run: Run, options: RunOptions): Promise<Extra[]> {
-  if (!isWanted(options, 'mixed group')) return []
+  if (options.rebalances === 0 || !isWanted(options, 'mixed group')) return []
   const extras: Extra[] = []
-  for (const group of mixedGroups(run, options.rebalances)) extras.push(await playMixed(run, group, options.say))
+  for (const group of mixedGroups(run, options.rebalances)) extras.push(await playMixed(run, group, options))
   return extras
 }
 
-async function playMixed(run: Run, group: MixedGroup, say: (line: string) => void): Promise<Extra> {
+async function playMixed(run: Run, group: MixedGroup, { untilMs, say }: RunOptions): Promise<Extra> {
   const { name, clients } = group
   await using stage = new Stage(run, run.helper)
   const startMs = performance.now()
   const about = { name, about: '', limitMs: mixedLimitMs }
-  const outcome = await play(stage, { ...about, run: () => playMixedGroup(stage, group) })
-  const client = clients.map(({ program }) => program.client).join(', ')
-  const version = clients.map(each => each.version).join(', ')
-  say(`${client}, ${name}: ${lineOf(outcome)} (${secondsSince(startMs)} s)`)
-  return { client, version, name, outcome }
+  const outcome = await play(stage, { ...about, run: () => playMixedGroup(stage, group) }, untilMs)
+  const program = clients.length > namedMax ? 'all of the above' : clients.map(titleOf).join(', ')
+  say(`${program}, ${name}: ${lineOf(outcome)} (${secondsSince(startMs)} s)`)
+  return { program, name, outcome }
 }
 
 async function checkAll({ language, folders }: Prepared, options: RunOptions): Promise<Extra[]> {
@@ -221,9 +212,9 @@ async function checkAll({ language, folders }: Prepared, options: RunOptions): P
   for (const check of language.checks?.(folders) ?? []) {
     if (!isWanted(options, check.name) && !isWanted(options, check.client)) continue
     const startMs = performance.now()
-    const outcome = await runCheck(check, options.broker)
+    const outcome = performance.now() > options.untilMs ? noTime : await runCheck(check, options.broker)
     options.say(`${check.client} ${check.version}, ${check.name}: ${lineOf(outcome)} (${secondsSince(startMs)} s)`)
-    extras.push({ client: check.client, version: check.version, name: check.name, outcome })
+    extras.push({ program: `${check.client} ${check.version}`, name: check.name, outcome })
   }
   return extras
 }
@@ -256,6 +247,8 @@ function lineOf(outcome: Outcome): string {
       return `n/a: ${outcome.why}`
   }
 }
+
+const titleOf = ({ program, version }: Client) => `${program.client} ${version}`
 
 const secondsSince = (startMs: number) => ((performance.now() - startMs) / 1000).toFixed(1)
 

@@ -21,8 +21,7 @@ export interface Row {
 
 /** What is no client's alone: groups of several clients, command line tools. */
 export interface Extra {
-  readonly client: string
-  readonly version: string
+  readonly program: string
   readonly name: string
   readonly outcome: Outcome
 }
@@ -33,7 +32,14 @@ export interface Results {
   readonly rows: readonly Row[]
   readonly extras: readonly Extra[]
   /** Languages that did not run, each with its reason. */
-  readonly leftOut: readonly { readonly language: string; readonly why: string }[]
+  readonly leftOut: readonly LeftOut[]
+}
+
+export interface LeftOut {
+  readonly language: string
+  readonly why: string
+  /** It should have run: as bad as a difference. */
+  readonly isFailure?: true
 }
 
 export function markdownOf(results: Results): string {
@@ -48,18 +54,20 @@ export function markdownOf(results: Results): string {
 }
 
 /** Every difference that nobody expected, in full. */
-export function differencesOf({ rows, extras }: Results): string[] {
+export function differencesOf({ rows, extras, leftOut }: Results): string[] {
   const inRows = rows.flatMap(({ client, version, outcomes }) =>
-    [...outcomes].map(([name, outcome]) => ({ client, version, name, outcome })),
+    [...outcomes].map(([name, outcome]) => ({ program: `${client} ${version}`, name, outcome })),
   )
-  const all = [...inRows, ...extras].flatMap(({ client, version, name, outcome }) =>
-    outcome.kind === 'differs' ? [{ where: `${client} ${version}, ${name}`, what: outcome.what }] : [],
+  const all = [...inRows, ...extras].flatMap(({ program, name, outcome }) =>
+    outcome.kind === 'differs' ? [{ where: `${program}, ${name}`, what: outcome.what }] : [],
   )
   // What keeps a client from running at all is the same in every scenario.
   const byText = Map.groupBy(all, ({ what }) => what)
-  return [...byText].map(
+  const differing = [...byText].map(
     ([what, each]) => `${each[0]!.where}${each.length > 1 ? ` and ${each.length - 1} more` : ''}: ${what}`,
   )
+  const failed = leftOut.filter(({ isFailure }) => isFailure === true).map(({ language, why }) => `${language}: ${why}`)
+  return [...differing, ...failed]
 }
 
 function clientTable({ broker, columns, rows }: Results, notes: Notes): string {
@@ -76,8 +84,8 @@ function clientTable({ broker, columns, rows }: Results, notes: Notes): string {
 
 function extraTable(extras: readonly Extra[], notes: Notes): string {
   if (extras.length === 0) return ''
-  const body = extras.map(({ client, version, name, outcome }) => [client, version, name, notes.cell(outcome, client)])
-  return tableLines(['program', 'version', 'what', ''], body).join('\n')
+  const body = extras.map(({ program, name, outcome }) => [program, name, notes.cell(outcome, program)])
+  return tableLines(['programs', 'what', ''], body).join('\n')
 }
 
 function tableLines(head: readonly string[], body: readonly (readonly string[])[]): string[] {
