@@ -246,6 +246,20 @@ describe('a group', () => {
     assert.equal((await groups.join({ ...join, groupId: 'a' })).error, 'MEMBER_ID_REQUIRED')
   })
 
+  test('takes nobody whose bytes are too many, until others are gone', async () => {
+    const { clock, groups } = scene({ bounds: { memberBytesMax: 3_000 } })
+    const fat = { protocols: [{ name: 'range', metadata: Buffer.alloc(2_000) }], requiresKnownMember: false }
+    const first = groups.join({ ...join, ...fat, groupId: 'a' })
+    await clock.run(10)
+    const { error, memberId } = await first
+    assert.equal(error, 'NONE')
+    assert.equal((await groups.join({ ...join, ...fat, groupId: 'b' })).error, 'COORDINATOR_NOT_AVAILABLE')
+    await groups.leave({ groupId: 'a', members: [{ memberId, instanceId: null, reason: null }] })
+    const second = groups.join({ ...join, ...fat, groupId: 'b' })
+    await clock.run(10)
+    assert.equal((await second).error, 'NONE')
+  })
+
   test('sends requests away when too many wait', async () => {
     const { storage, groups } = scene({ bounds: { waitingMax: 3 } })
     await groups.find('g')

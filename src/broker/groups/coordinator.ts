@@ -65,6 +65,8 @@ export interface CoordinatorBounds {
   readonly waitingMax: number
   /** Groups of which nothing is durable; beyond that no new one begins. */
   readonly fleetingMax: number
+  /** What members of all groups may hold in memory; beyond that nobody joins. */
+  readonly memberBytesMax: number
   /** The topic's `segment.bytes`, where it is not `offsets.topic.segment.bytes`. */
   readonly segmentBytes: number | null
 }
@@ -75,6 +77,7 @@ const boundsDefault: CoordinatorBounds = {
   loadWaitMs: 5000,
   waitingMax: 100_000,
   fleetingMax: 100_000,
+  memberBytesMax: 256 << 20,
   segmentBytes: null,
 }
 
@@ -128,8 +131,10 @@ export class GroupCoordinator implements AsyncDisposable {
     // The member outlives the request, whose bytes are views of what came over the connection.
     const protocols = request.protocols.map(({ name, metadata }) => ({ name, metadata: Buffer.from(metadata) }))
     const part = await this.#part(groupId, true)
-    if (typeof part === 'string' || this.#isCrowded(part, groupId)) {
-      return refusedJoin(memberId, typeof part === 'string' ? part : 'COORDINATOR_NOT_AVAILABLE')
+    if (typeof part === 'string') return refusedJoin(memberId, part)
+    const bytes = protocols.reduce((sum, { metadata }) => sum + metadata.length, 0)
+    if (this.#isCrowded(part, groupId) || this.#memberBytes() + bytes > this.#bounds.memberBytesMax) {
+      return refusedJoin(memberId, 'COORDINATOR_NOT_AVAILABLE')
     }
     const uuid = this.#uuid()
     const answer = this.#ask(part, groupId, number => ({
@@ -344,6 +349,10 @@ export class GroupCoordinator implements AsyncDisposable {
     if (part === null || part.has(groupId)) return false
     const fleeting = this.#topic?.parts.reduce((sum, each) => sum + each.fleeting, 0) ?? 0
     return fleeting >= this.#bounds.fleetingMax
+  }
+
+  #memberBytes(): number {
+    return this.#topic?.parts.reduce((sum, part) => sum + part.memberBytes, 0) ?? 0
   }
 
   /** Null: there is no group at all, and the question goes to one that does not exist. */

@@ -16,7 +16,7 @@ import { applyRecord, eachOffset, recordsOf } from './group-durable.ts'
 import type { GroupAnswer, GroupEffect, GroupEvent, Moment } from './group-events.ts'
 import { nextExpiryMs } from './group-expiry.ts'
 import type { GroupRecord } from './group-record.ts'
-import { exists, type Group, type GroupSettings, newGroup } from './group-state.ts'
+import { exists, type Group, type GroupSettings, keptBytes, newGroup } from './group-state.ts'
 import type { LiveRecords, OffsetsLog } from './offsets-log.ts'
 
 export interface PartParts {
@@ -35,6 +35,8 @@ export type Happening = GroupEvent extends infer E ? (E extends GroupEvent ? Omi
 
 interface Kept {
   readonly group: Group
+  /** What its members hold in memory, as it is counted in the sum over all groups. */
+  bytes: number
   timer: Timer | null
   timerMs: number
 }
@@ -45,6 +47,7 @@ export class Part {
   readonly #kept = new Map<string, Kept>()
   /** Groups of which nothing is durable. */
   readonly #fleeting = new Set<string>()
+  #memberBytes = 0
   #isLoaded = false
   #closed = false
 
@@ -60,6 +63,11 @@ export class Part {
   /** How many groups there are of which nothing is durable. */
   get fleeting(): number {
     return this.#fleeting.size
+  }
+
+  /** What members of all groups hold in memory. */
+  get memberBytes(): number {
+    return this.#memberBytes
   }
 
   /** Rebuilds the groups from the log. */
@@ -162,7 +170,7 @@ export class Part {
 
   #keepOrForget(group: Group): void {
     if (exists(group) && !this.#closed) {
-      this.#keep(group)
+      this.#count(this.#keep(group), keptBytes(group))
       const isFleeting = group.stored === null && group.offsets.size === 0
       if (isFleeting) this.#fleeting.add(group.groupId)
       else this.#fleeting.delete(group.groupId)
@@ -170,13 +178,19 @@ export class Part {
     }
     const kept = this.#kept.get(group.groupId)
     if (kept?.group !== group) return
+    this.#count(kept, 0)
     kept.timer?.cancel()
     this.#kept.delete(group.groupId)
     this.#fleeting.delete(group.groupId)
   }
 
+  #count(kept: Kept, bytes: number): void {
+    this.#memberBytes += bytes - kept.bytes
+    kept.bytes = bytes
+  }
+
   #keep(group: Group): Kept {
-    const kept = this.#kept.get(group.groupId) ?? { group, timer: null, timerMs: 0 }
+    const kept = this.#kept.get(group.groupId) ?? { group, bytes: 0, timer: null, timerMs: 0 }
     invariant(kept.group === group, 'there is one group of a name')
     this.#kept.set(group.groupId, kept)
     return kept
