@@ -101,7 +101,8 @@ export function assignTo(group: Group, member: Member, assignment: Buffer): void
 
 /** Gives an id out until then. */
 export function putPending(group: Group, memberId: string, endMs: number): void {
-  if (!group.pending.has(memberId)) group.pendingBytes += memberId.length
+  invariant(!group.pending.has(memberId), 'an id is given out once')
+  group.pendingBytes += memberId.length
   group.pending.set(memberId, endMs)
 }
 
