@@ -18,3 +18,22 @@ export interface Expected {
 }
 
 export const expected: readonly Expected[] = []
+
+export interface Found {
+  readonly client: string
+  readonly version: string
+  readonly scenario: string
+  readonly against: string
+  readonly what: string
+}
+
+/** The reason for a difference; null for one that nobody expected. */
+export function reasonFor(found: Found, list: readonly Expected[] = expected): string | null {
+  const explains = ({ client, version, scenario, against, matches }: Expected) =>
+    client === found.client &&
+    (version ?? found.version) === found.version &&
+    scenario === found.scenario &&
+    (against ?? found.against) === found.against &&
+    matches.test(found.what)
+  return list.find(explains)?.why ?? null
+}

@@ -4,7 +4,7 @@
  *     clients say who they are, and write each codec → scenarios of each client → mixed groups → checks of the languages
  */
 import { within } from '../../test/support/waiting.ts'
-import { type Expected, expected } from '../expected.ts'
+import { reasonFor } from '../expected.ts'
 import { scenarios } from '../scenarios/all.ts'
 import { writeCodecs } from '../scenarios/codecs.ts'
 import { type MixedGroup, mixedGroups, playMixedGroup } from '../scenarios/mixed-groups.ts'
@@ -179,14 +179,9 @@ function withTrouble(outcome: Outcome, trouble: string | null): Outcome {
 
 function asExpected(outcome: Outcome, { broker }: Run, { program, version }: Client, scenario: string): Outcome {
   if (outcome.kind !== 'differs') return outcome
-  const applies = (each: Expected) =>
-    each.client === program.client &&
-    (each.version ?? version) === version &&
-    each.scenario === scenario &&
-    (each.against ?? broker.kind) === broker.kind &&
-    each.matches.test(outcome.what)
-  const found = expected.find(applies)
-  return found === undefined ? outcome : { kind: 'known', what: outcome.what, why: found.why }
+  const { what } = outcome
+  const why = reasonFor({ client: program.client, version, scenario, against: broker.kind, what })
+  return why === null ? outcome : { kind: 'known', what, why }
 }
 
 async function mixed(run: Run, options: RunOptions): Promise<Extra[]> {
