@@ -6,15 +6,16 @@ import { Command, CommanderError, Option } from 'commander'
 import { exitCodes } from '../base/errors.ts'
 import { type OptionDefinition, optionTable, settingsHelp } from '../server/settings.ts'
 import { oneLine, say } from './say.ts'
+import { verbs } from './verbs.ts'
 import { version } from './version.ts'
 
 async function run(words: readonly string[]): Promise<number> {
-  let exitCode: number = exitCodes.ok
+  let exitCode: number | null = null
   const program = new Command('tidelog')
     .description('A Kafka-compatible message streaming engine.')
-    .usage('[start] [options]')
+    .usage('[command] [options]')
     .version(version(), '-V, --version')
-    .addHelpText('after', "\nWithout a command: start. 'tidelog start --help' lists its options.")
+    .addHelpText('after', "\nWithout a command: start. 'tidelog COMMAND --help' tells more of each.")
   configure(program)
   program.addCommand(
     startCommand(async flags => {
@@ -22,12 +23,26 @@ async function run(words: readonly string[]): Promise<number> {
       exitCode = await start(flags)
     }),
   )
-  try {
-    await program.parseAsync(withVerb(words), { from: 'user' })
-  } catch (error) {
-    if (!(error instanceof CommanderError)) throw error
-    return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+  const asked = withVerb(words)
+  for (const { name, summary, load } of verbs) {
+    if (asked[0] === name || (asked[0] === 'help' && asked[1] === name)) (await load()).define(program)
+    else program.command(name).description(summary)
   }
+  try {
+    await program.parseAsync(asked, { from: 'user' })
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
+    return await endOf(error)
+  }
+  return exitCode ?? Number(process.exitCode ?? exitCodes.ok)
+}
+
+/** What a verb could not do: said in one line, unless it is only that nobody reads any more. */
+async function endOf(error: unknown): Promise<number> {
+  const { failureOf, OutputClosed } = await import('./failure.ts')
+  if (error instanceof OutputClosed) return exitCodes.ok
+  const { message, exitCode } = failureOf(error)
+  say(message)
   return exitCode
 }
 
@@ -65,6 +80,7 @@ function flagOf({ name, value, help, default: fallback }: OptionDefinition): Opt
   return new Option(value === null ? `--${name}` : `--${name} <${value}>`, shown)
 }
 
+/** Commands that are made below this one inherit it. */
 function configure(command: Command): void {
   command.exitOverride().configureOutput({ outputError: text => say(oneLine(text).replace(/^error: /, '')) })
 }

@@ -1,0 +1,5 @@
+/** x */
+import type { Command } from 'commander'
+export function define(p: Command): void {
+  p.command('group')
+}
