@@ -182,11 +182,15 @@ function layerOfFlags(flags: ReadonlyMap<string, readonly string[]>): Layer {
 // The environment.
 
 const environmentPrefix = 'TIDELOG_'
+/** Said to the commands that talk to a broker; whoever sets it for them may start one as well. */
+const commandVariables: ReadonlySet<string> = new Set(['TIDELOG_BROKERS'])
 
 /** An empty variable counts as unset: that is how compose files and shells leave one out. */
 function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Layer {
   const layer = new Layer(environmentName)
-  const given = Object.entries(environment).filter(([name, text]) => name.startsWith(environmentPrefix) && text !== '')
+  const given = Object.entries(environment).filter(
+    ([name, text]) => name.startsWith(environmentPrefix) && text !== '' && !commandVariables.has(name),
+  )
   if (given.length === 0) return layer
   const known = new Map([...optionNames, ...brokerConfigNames()].map(name => [environmentName(name), name]))
   for (const [variable, text = ''] of given) {
