@@ -22,6 +22,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   broker: ['base', 'io', 'wire', 'log', 'raft', 'chain', 'cluster', 'archive'],
   server: ['base', 'io', 'wire', 'log', 'raft', 'chain', 'cluster', 'archive', 'broker'],
   sim: ['base', 'io', 'wire', 'log', 'raft', 'chain', 'cluster', 'archive', 'broker'],
+  embed: ['base', 'io', 'wire', 'log', 'raft', 'chain', 'cluster', 'archive', 'broker', 'server'],
   console: ['base', 'io', 'wire', 'log', 'raft', 'chain', 'cluster', 'archive', 'broker', 'server', 'sim'],
   cli: ['base', 'io', 'wire', 'log', 'raft', 'chain', 'cluster', 'archive', 'broker', 'server', 'sim'],
 }

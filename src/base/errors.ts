@@ -40,8 +40,17 @@ const table = {
   OVERLOADED: exitCodes.runtime,
   /** Compressed data unfolds to more than its reader takes. */
   TOO_LARGE: exitCodes.runtime,
-  /** A metadata command was refused by the state machine. */
+  /** A metadata command was refused by the state machine, or what a program asks of its broker by that. */
   REFUSED: exitCodes.runtime,
+  /** An argument cannot be used. */
+  USAGE: exitCodes.usage,
+  /** There is no such topic, partition or cursor. */
+  NOT_FOUND: exitCodes.notFound,
+  ALREADY_EXISTS: exitCodes.runtime,
+  /** There are no records at that offset, or none any more. */
+  OUT_OF_RANGE: exitCodes.runtime,
+  /** What was waited for has not come about in time. */
+  TIMED_OUT: exitCodes.runtime,
 } as const
 
 export type ErrorCode = keyof typeof table

@@ -277,14 +277,25 @@ export class Engine implements Storage, AsyncDisposable {
     return 'NONE'
   }
 
-  async allocateProducerIds(): Promise<{ readonly first: number; readonly count: number }> {
-    const outcome = await this.#metadata.propose({
-      do: 'allocateProducerIds',
-      nodeId: this.nodeId,
-      count: producerIdBlock,
-    })
+  async allocateProducerIds(count = producerIdBlock): Promise<{ readonly first: number; readonly count: number }> {
+    const outcome = await this.#metadata.propose({ do: 'allocateProducerIds', nodeId: this.nodeId, count })
     if (!outcome.ok) throw new TidelogError('REFUSED', outcome.message)
-    return { first: outcome.value, count: producerIdBlock }
+    return { first: outcome.value, count }
+  }
+
+  /**
+   * Takes all idempotent producers for ones never seen: their sequences are of a later time than what is stored, where an older
+   * state of the disk was put back behind them.
+   */
+  forgetProducers(): void {
+    for (const { partitions } of this.#topics.values()) {
+      for (const { log } of partitions) log.producers.expire(Number.POSITIVE_INFINITY)
+    }
+  }
+
+  /** Ends the open segment of a partition where it is, as when it has grown large; an empty one stays. */
+  async seal(id: TopicId, index: number): Promise<void> {
+    await this.#topics.get(id)?.partitions[index]?.seal()
   }
 
   async logDirs(): Promise<readonly LogDir[]> {

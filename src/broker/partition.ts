@@ -235,6 +235,11 @@ export class Partition implements PartitionStore {
     for (const listener of this.#listeners) listener()
   }
 
+  /** Ends the open segment where it is and opens the next. */
+  async seal(): Promise<void> {
+    if (!this.#closed && !this.#log.isSuspect) await this.#roll()
+  }
+
   /** What time asks for: a roll of a segment that is old enough, and retention. */
   async tick(): Promise<void> {
     if (this.#closed) return

@@ -11,7 +11,7 @@ export type { Logger } from 'pino'
 const standardError = 2
 
 /** Written synchronously: the last line before an exit is the one that matters, and no thread is started for it. */
-export async function openLog(level: LogLevel, isTerminal: boolean): Promise<Logger> {
+export async function openLog(level: LogLevel | 'silent', isTerminal: boolean): Promise<Logger> {
   const options = {
     level,
     base: null,

@@ -4,7 +4,7 @@
  */
 import { resolve } from 'node:path'
 import type { Broker } from '../broker/broker.ts'
-import { nodeLogSettings } from '../broker/engine.ts'
+import { type Engine, nodeLogSettings } from '../broker/engine.ts'
 import type { Disk } from '../io/disk.ts'
 import type { LogStoreSettings } from '../log/log-store.ts'
 import { requestPrefixBytes } from '../wire/headers.ts'
@@ -54,7 +54,7 @@ export interface Doors {
 
 interface ServerParts {
   readonly doors: Doors
-  readonly broker: () => Broker
+  readonly backend: () => Backend
   readonly listener: Listener
   readonly swap: (change: () => Promise<Disk>) => Promise<void>
   readonly stopping: () => void
@@ -134,7 +134,7 @@ export class Server implements AsyncDisposable {
       health.stopping()
       http?.stop()
     }
-    return new Server({ doors, broker, listener, swap, stopping }, opening.move())
+    return new Server({ doors, backend: () => backend, listener, swap, stopping }, opening.move())
   }
 
   get doors(): Doors {
@@ -142,7 +142,11 @@ export class Server implements AsyncDisposable {
   }
 
   get broker(): Broker {
-    return this.#parts.broker()
+    return this.#parts.backend().broker
+  }
+
+  get engine(): Engine {
+    return this.#parts.backend().engine
   }
 
   /**
