@@ -20,11 +20,10 @@ from confluent_kafka.admin import (
     ConfigSource,
     NewPartitions,
     NewTopic,
-    OffsetSpec,
     ResourceType,
 )
 
-from agent import EARLIEST, LATEST, REBALANCE_MS, REQUEST_BYTES_MAX, Client, Joining, Member, Record, serve
+from agent import EARLIEST, REBALANCE_MS, REQUEST_BYTES_MAX, Client, Joining, Member, Record, serve
 from errors import Failure, name_of
 
 ADMIN_SECONDS = 15.0
@@ -81,6 +80,9 @@ class Confluent(Client):
     name = "confluent-kafka"
     version = confluent_kafka.__version__
 
+    def __init__(self) -> None:
+        self._producers: dict[tuple[str, int, bool], confluent_kafka.Producer] = {}
+
     def config(self, **more: Any) -> dict[str, Any]:
         return {
             "bootstrap.servers": self.bootstrap,
@@ -92,7 +94,8 @@ class Confluent(Client):
         }
 
     def _ask(self, ask: Callable[[AdminClient], Any]) -> Any:
-        """Asks with a client of its own, kept until the answer is in: the broker may have been away since the last."""
+        """Asks with a client of its own, kept until the answer is in: of librdkafka 2.16, one whose broker was away
+        since the last time may not find its way back to a coordinator."""
         admin = AdminClient(self.config())
         asked = ask(admin)
         if isinstance(asked, dict):
@@ -142,11 +145,16 @@ class Confluent(Client):
         self._ask(lambda admin: admin.delete_topics([topic], request_timeout=ADMIN_SECONDS))
 
     def _producer(self, codec: str, acks: int, idempotent: bool) -> confluent_kafka.Producer:
-        config = self.config(
-            compression_type=codec, acks=acks, enable_idempotence=idempotent, message_max_bytes=REQUEST_BYTES_MAX
-        )
-        # Below the 20 s in which the agent has to answer.
-        return confluent_kafka.Producer({**config, "message.timeout.ms": 18_000})
+        """One of each kind for as long as all goes well, as programs have: librdkafka asks for a producer id no earlier
+        than half a second after its start."""
+        kind = (codec, acks, idempotent)
+        if kind not in self._producers:
+            config = self.config(
+                compression_type=codec, acks=acks, enable_idempotence=idempotent, message_max_bytes=REQUEST_BYTES_MAX
+            )
+            # Below the 20 s in which the agent has to answer.
+            self._producers[kind] = confluent_kafka.Producer({**config, "message.timeout.ms": 18_000})
+        return self._producers[kind]
 
     def produce(self, codec: str, acks: int, idempotent: bool, records: list[Record]) -> list[int]:
         producer = self._producer(codec, acks, idempotent)
@@ -159,10 +167,11 @@ class Confluent(Client):
         producer.flush(19)
         for i in range(len(records)):
             report = reports.get(i)
-            if report is None:
-                raise Failure("REQUEST_TIMED_OUT", "the record was not reported on")
-            if isinstance(report, KafkaError):
-                raise failure_of(report)
+            if isinstance(report, int):
+                continue
+            # Whatever is left of it, a fatal error among that, is nothing for the next request.
+            self._producers.pop((codec, acks, idempotent)).purge()
+            raise Failure("REQUEST_TIMED_OUT", "nothing was said of it") if report is None else failure_of(report)
         return [max(-1, reports[i]) for i in range(len(records))]
 
     def produce_many(self, codec: str, idempotent: bool, records: Iterator[Record], until: float) -> int:
@@ -214,9 +223,20 @@ class Confluent(Client):
             consumer.close()
 
     def offset(self, topic: str, partition: int, time_ms: int) -> int:
-        spec = {EARLIEST: OffsetSpec.earliest(), LATEST: OffsetSpec.latest()}.get(time_ms)
-        asked = {TopicPartition(topic, partition): spec or OffsetSpec.for_timestamp(time_ms)}
-        return self._ask(lambda admin: admin.list_offsets(asked, request_timeout=ADMIN_SECONDS)).offset
+        # Not by the admin client's list_offsets, which now and then takes three seconds.
+        consumer = confluent_kafka.Consumer(self.config(group_id="offsets", enable_auto_commit=False))
+        try:
+            if time_ms < 0:
+                at = TopicPartition(topic, partition)
+                earliest, latest = consumer.get_watermark_offsets(at, timeout=ADMIN_SECONDS, cached=False)
+                return earliest if time_ms == EARLIEST else latest
+            (found,) = consumer.offsets_for_times([TopicPartition(topic, partition, time_ms)], timeout=ADMIN_SECONDS)
+        finally:
+            consumer.close()
+        if found.error is not None:
+            raise failure_of(found.error)
+        # None is OFFSET_END, below 0.
+        return max(-1, found.offset)
 
     def join(self, how: Joining) -> Member:
         return ConfluentMember(self, how)

@@ -73,6 +73,7 @@ class KafkaPython(Client):
 
     def __init__(self) -> None:
         self._admin_client: KafkaAdminClient | None = None
+        self._producers: dict[tuple[str, int, bool], KafkaProducer] = {}
 
     def config(self) -> dict[str, Any]:
         return {
@@ -89,6 +90,8 @@ class KafkaPython(Client):
         return self._admin_client
 
     def close(self) -> None:
+        for producer in self._producers.values():
+            producer.close(timeout=0.5)
         if self._admin_client is not None:
             self._admin_client.close()
 
@@ -130,40 +133,48 @@ class KafkaPython(Client):
     def delete_topic(self, topic: str) -> None:
         self._admin.delete_topics([topic])
 
-    def _producer(self, codec: str, acks: int, idempotent: bool, **more: Any) -> KafkaProducer:
-        return KafkaProducer(
-            **self.config(),
-            acks=acks,
-            enable_idempotence=idempotent,
-            compression_type=None if codec == "none" else codec,
-            max_request_size=REQUEST_BYTES_MAX,
-            allow_auto_create_topics=False,
-            max_block_ms=10_000,
-            request_timeout_ms=15_000,
-            delivery_timeout_ms=18_000,
-            **more,
-        )
+    def _producer(self, codec: str, acks: int, idempotent: bool) -> KafkaProducer:
+        """One of each kind for as long as all goes well, as programs have."""
+        kind = (codec, acks, idempotent)
+        if kind not in self._producers:
+            self._producers[kind] = KafkaProducer(
+                **self.config(),
+                acks=acks,
+                enable_idempotence=idempotent,
+                compression_type=None if codec == "none" else codec,
+                max_request_size=REQUEST_BYTES_MAX,
+                allow_auto_create_topics=False,
+                max_block_ms=10_000,
+                request_timeout_ms=15_000,
+                delivery_timeout_ms=18_000,
+            )
+        return self._producers[kind]
 
     def produce(self, codec: str, acks: int, idempotent: bool, records: list[Record]) -> list[int]:
         if any(each.key is None and each.value is None for each in records):
             raise Unsupported("a record without key and value is refused by KafkaProducer.send")
+        until = time.monotonic() + 18.5
         producer = self._producer(codec, acks, idempotent)
+        # All are sent, whatever becomes of the first.
+        sent = [self._sent(producer, record) for record in records]
         try:
-            until = time.monotonic() + 18.5
-            sent: list[Any] = []
-            for record in records:
-                try:
-                    sent.append(self._send(producer, record))
-                except their.KafkaError as refused:
-                    sent.append(refused)
-            offsets = []
-            for each in sent:
-                if isinstance(each, Exception):
-                    raise each
-                offsets.append(each.get(timeout=max(0.1, until - time.monotonic())).offset)
-            return offsets
-        finally:
-            producer.close(timeout=0.5)
+            return [self._offset_of(each, until) for each in sent]
+        except their.KafkaError:
+            # Whatever is left of it is nothing for the next request.
+            self._producers.pop((codec, acks, idempotent)).close(timeout=0)
+            raise
+
+    def _sent(self, producer: KafkaProducer, record: Record) -> Any:
+        try:
+            return self._send(producer, record)
+        except their.KafkaError as refused:
+            return refused
+
+    @staticmethod
+    def _offset_of(sent: Any, until: float) -> int:
+        if isinstance(sent, Exception):
+            raise sent
+        return sent.get(timeout=max(0.1, until - time.monotonic())).offset
 
     def produce_many(self, codec: str, idempotent: bool, records: Iterator[Record], until: float) -> int:
         producer = self._producer(codec, -1, idempotent)
@@ -172,25 +183,21 @@ class KafkaPython(Client):
 
         def settle() -> None:
             nonlocal acknowledged
-            future = under_way.popleft()
             try:
-                future.get(timeout=max(0.1, until - time.monotonic()))
+                self._offset_of(under_way.popleft(), until)
                 acknowledged += 1
             except their.KafkaError:
                 pass
 
-        try:
-            for record in records:
-                under_way.append(self._send(producer, record))
-                if len(under_way) > UNDER_WAY_MAX:
-                    settle()
-                if time.monotonic() > until:
-                    break
-            while under_way:
+        for record in records:
+            under_way.append(self._sent(producer, record))
+            if len(under_way) > UNDER_WAY_MAX:
                 settle()
-            return acknowledged
-        finally:
-            producer.close(timeout=1)
+            if time.monotonic() > until:
+                break
+        while under_way:
+            settle()
+        return acknowledged
 
     @staticmethod
     def _send(producer: KafkaProducer, record: Record) -> Any:
