@@ -5,6 +5,9 @@
 #include "agent.h"
 
 #include <string.h>
+#include <unistd.h>
+
+enum { KNOWN_MS_MAX = 5000 };
 
 static rd_kafka_t *admin;
 static rd_kafka_queue_t *events;
@@ -54,6 +57,19 @@ static json_t *topic_answer(const rd_kafka_topic_result_t *const *results, size_
   return err ? kafka_failure(err, rd_kafka_topic_result_error_string(results[0])) : ok(NULL);
 }
 
+/* Kafka answers when the topic is decided on; a moment later the broker knows it. */
+static json_t *once_known(json_t *answer, const json_t *request) {
+  const double until_ms = now_ms() + KNOWN_MS_MAX;
+  while (json_object_get(answer, "ok") != NULL && now_ms() < until_ms) {
+    json_t *described = describe_topic(request);
+    const bool is_known = json_object_get(described, "ok") != NULL;
+    json_decref(described);
+    if (is_known) break;
+    usleep(50000);
+  }
+  return answer;
+}
+
 json_t *create_topic(const json_t *request) {
   char why[256];
   const int partitions = (int)number_of(request, "partitions");
@@ -77,7 +93,7 @@ json_t *create_topic(const json_t *request) {
       rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
   answer = topic_answer(results, count);
   rd_kafka_event_destroy(event);
-  return answer;
+  return once_known(answer, request);
 }
 
 json_t *describe_topic(const json_t *request) {

@@ -6,7 +6,7 @@
 import { within } from '../../test/support/waiting.ts'
 import { reasonFor } from '../expected.ts'
 import { scenarios } from '../scenarios/all.ts'
-import { writeCodecs } from '../scenarios/codecs.ts'
+import { compressByBroker, writeCodecs } from '../scenarios/codecs.ts'
 import { type MixedGroup, mixedGroups, playMixedGroup } from '../scenarios/mixed-groups.ts'
 import { Agent, Unsupported } from './agent.ts'
 import { type Broker, bootstrapOf } from './broker.ts'
@@ -110,9 +110,10 @@ async function writeAll(parts: Pick<Run, 'broker' | 'clients' | 'helper'>, wante
     await using stage = new Stage(run, client)
     all.push(await writeCodecs(stage))
   }
+  await using stage = new Stage(run, run.helper)
   return {
     ...run,
-    written: all.flatMap(({ written }) => written),
+    written: [...all.flatMap(({ written }) => written), ...(await compressByBroker(stage))],
     unwritten: all.flatMap(({ unwritten }) => unwritten),
   }
 }

@@ -26,9 +26,10 @@ export interface Scenario {
   readonly run: (stage: Stage) => Promise<void>
 }
 
-/** Records of one codec that a client has left for the others to read. */
+/** Records of one codec that somebody has left for all to read. */
 export interface Written {
-  readonly client: Client
+  /** Null: the broker compressed them, because the topic's `compression.type` says so. */
+  readonly client: Client | null
   readonly codec: Codec
   readonly topic: string
 }
