@@ -1,9 +1,12 @@
+import java.io.FileReader;
+import java.io.IOException;
 import java.io.PrintStream;
 import java.io.Reader;
-import java.io.FileReader;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Comparator;
 import java.util.Properties;
+import java.util.stream.Stream;
 import kafka.server.KafkaConfig;
 import kafka.server.KafkaRaftServer;
 import kafka.tools.StorageTool;
@@ -15,7 +18,8 @@ import org.apache.kafka.common.utils.Time;
  * One node of Apache Kafka, broker and controller in one, for as long as standard input is open.
  *
  * Formats the data folder when it is new, starts, prints one line "ready VERSION" and waits. The end of standard input stops the
- * node in order: whoever started it cannot die and leave it behind.
+ * node in order: whoever started it cannot die and leave it behind. Where nothing was said before, nobody is there any more who
+ * would remove its files, and it does so itself.
  */
 public final class ApacheKafka {
   public static void main(String[] args) throws Exception {
@@ -37,10 +41,18 @@ public final class ApacheKafka {
     out.println("ready " + AppInfoParser.getVersion());
     out.flush();
 
+    boolean isAwaited = System.in.read() >= 0;
     while (System.in.read() >= 0) {
     }
     server.shutdown();
     server.awaitShutdown();
+    if (!isAwaited) remove(Path.of(file).getParent());
     System.exit(0);
+  }
+
+  private static void remove(Path folder) throws IOException {
+    try (Stream<Path> all = Files.walk(folder)) {
+      for (Path each : all.sorted(Comparator.reverseOrder()).toList()) Files.deleteIfExists(each);
+    }
   }
 }

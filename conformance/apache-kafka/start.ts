@@ -12,7 +12,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { steadyPort } from '../../test/support/tidelog.ts'
 import { classPath, QUICK_START } from '../java/maven.ts'
@@ -78,7 +78,12 @@ class Node {
   }
 
   static async start(classes: string, propertiesFile: string): Promise<Node> {
-    const flags = [...QUICK_START, '-Xms128m', '-Xmx320m', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error']
+    const flags = [
+      ...QUICK_START,
+      ...['-Xms128m', '-Xmx320m', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'],
+      // Codecs unpack their native parts there, and a process that is killed leaves them.
+      `-Djava.io.tmpdir=${dirname(propertiesFile)}`,
+    ]
     const child = spawn('java', [...flags, '-cp', classes, 'ApacheKafka', propertiesFile], { stdio: 'pipe' })
     let complaint = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
@@ -102,7 +107,8 @@ class Node {
     const child = this.#process
     if (child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
-    child.stdin!.end()
+    // A word before the end says that somebody is left who looks after the files.
+    child.stdin!.end('stop\n')
     const timer = setTimeout(() => child.kill('SIGKILL'), STOP_MS)
     await exited
     clearTimeout(timer)

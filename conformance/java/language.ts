@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import type { AgentProgram, Folders, Language, Step } from '../harness/language.ts'
-import { JAVA_TOOLS } from './maven.ts'
+import { JAVA_TOOLS, whyTooOld } from './maven.ts'
 
 /** A version of kafka-clients, and the pom.xml that pins it. */
 const LINES = [
@@ -13,6 +13,7 @@ const LINES = [
 export const language: Language = {
   name: 'Java',
   tools: JAVA_TOOLS,
+  missing: whyTooOld,
   prepare: folders => LINES.map(line => prepared(line, folders)),
   agents: folders => LINES.map(line => agent(line, folders)),
 }

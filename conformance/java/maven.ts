@@ -7,10 +7,10 @@
  * As a program (`node maven.ts POM SOURCES CACHE ARGUMENTS`) it leaves a file of arguments for `java @file`: flags and class path.
  */
 
-import { execFile } from 'node:child_process'
+import { execFile, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -21,12 +21,24 @@ const CLASS_PATH_GOAL = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1:
 /** A first download of some sixty jars over a slow line; past it the machine has no way to Maven's repository. */
 const DOWNLOAD_MS = 5 * 60_000
 const COMPILE_MS = 60_000
+/** No run takes that long. */
+const UNPACKED_MS = 2 * 60 * 60_000
 
 /** Flags for a program that lives for seconds: starting soon is worth more than running fast in the end. */
 export const QUICK_START = ['-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-Xshare:auto'] as const
 
+/** What Apache Kafka 4 needs. */
+const JAVA_VERSION = 17
+
 /** What must be on the path for all of this. */
 export const JAVA_TOOLS = ['java', 'javac', 'mvn'] as const
+
+/** Why the JDK on the path does not do, or null where it does. */
+export function whyTooOld(): string | null {
+  const told = spawnSync('javac', ['-version'], { encoding: 'utf8' })
+  const [, version] = /javac (\d+)/.exec(`${told.stdout}${told.stderr}`) ?? []
+  return Number(version) >= JAVA_VERSION ? null : `javac is of Java ${version}, and ${JAVA_VERSION} is needed`
+}
 
 /** A class path: the libraries of a pom.xml and the classes of the Java sources in a folder. */
 export async function classPath(pom: string, sources: string, cache: string): Promise<string> {
@@ -53,7 +65,9 @@ async function classesOf(sources: string, cache: string, libraries: string): Pro
   const kept = join(cache, `classes-${await digest(files, libraries)}`)
   if (existsSync(kept)) return kept
   const fresh = `${kept}.${process.pid}`
-  await run('javac', ['-nowarn', '--release', '17', '-cp', libraries, '-d', fresh, ...files], { timeout: COMPILE_MS })
+  await run('javac', ['-nowarn', '--release', `${JAVA_VERSION}`, '-cp', libraries, '-d', fresh, ...files], {
+    timeout: COMPILE_MS,
+  })
   // Renamed when whole: another run may look at the same moment, and one of the two is as good as the other.
   await rename(fresh, kept).catch(() => rm(fresh, { recursive: true, force: true }))
   return kept
@@ -66,9 +80,26 @@ async function digest(files: readonly string[], ...texts: string[]): Promise<str
   return hash.digest('hex').slice(0, 12)
 }
 
+/** A folder where codecs unpack their native parts. A process that is killed leaves them there; others may be running. */
+async function clearOld(folder: string): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  for (const name of await readdir(folder)) {
+    const path = join(folder, name)
+    const changed = await stat(path).catch(() => null)
+    if (changed !== null && Date.now() - changed.mtimeMs > UNPACKED_MS) await rm(path, { force: true })
+  }
+}
+
 if (import.meta.main) {
   const [pom, sources, cache, file] = process.argv.slice(2)
   if (file === undefined) throw new Error('usage: maven.ts POM SOURCES CACHE ARGUMENTS')
   const path = await classPath(pom!, sources!, cache!)
-  await writeFile(file, `${QUICK_START.join(' ')} -cp "${path.replaceAll('\\', '\\\\')}"\n`)
+  const unpacked = `${file}-unpacked`
+  await clearOld(unpacked)
+  const flags = [...QUICK_START, `-Djava.io.tmpdir=${quoted(unpacked)}`, '-cp', quoted(path)]
+  await writeFile(file, `${flags.join('\n')}\n`)
+}
+
+function quoted(text: string): string {
+  return `"${text.replaceAll('\\', '\\\\')}"`
 }

@@ -2,7 +2,7 @@
 
 import { join } from 'node:path'
 import type { Check, Folders, Language } from '../harness/language.ts'
-import { JAVA_TOOLS } from '../java/maven.ts'
+import { JAVA_TOOLS, whyTooOld } from '../java/maven.ts'
 import { cluster } from './checks/cluster.ts'
 import { configs } from './checks/configs.ts'
 import { consoles } from './checks/consoles.ts'
@@ -34,6 +34,7 @@ const PLAYS: readonly Play[] = [
 export const language: Language = {
   name: 'Kafka tools',
   tools: JAVA_TOOLS,
+  missing: whyTooOld,
   prepare: ({ source, cache }) => [
     {
       command: [
