@@ -76,8 +76,8 @@ export interface EngineFigures {
     readonly misses: number
     readonly missBytes: number
   }
+  readonly appended: { readonly records: number; readonly bytes: number }
   readonly isDiskFull: boolean
-  readonly isFlushBlocked: boolean
 }
 
 const nodeIdDefault = 1 as NodeId
@@ -326,7 +326,7 @@ export class Engine implements Storage, AsyncDisposable {
 
   /** What the journal, the cache and the disk are at, for people. Nothing is read for it. */
   figures(): EngineFigures {
-    const { journal, files, cache, reads, flusher } = this.#store
+    const { journal, files, cache, reads, appended } = this.#store
     const { groups, entries, bytes, stalls, syncMs } = journal.stats
     return {
       journal: {
@@ -341,8 +341,8 @@ export class Engine implements Storage, AsyncDisposable {
         syncMs,
       },
       cache: { bytes: cache.bytes, bytesMax: cache.bytesMax, unflushedBytes: cache.unflushedBytes, ...reads },
+      appended,
       isDiskFull: this.#store.isDiskFull,
-      isFlushBlocked: flusher.blocked,
     }
   }
 

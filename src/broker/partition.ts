@@ -383,6 +383,8 @@ export class Partition implements PartitionStore {
     const { header, appendTimeMs } = this.#timed(batch)
     this.traffic.recordsIn += header.recordCount
     this.traffic.bytesIn += batch.bytes.length
+    this.#log.store.appended.records += header.recordCount
+    this.#log.store.appended.bytes += batch.bytes.length
     const acknowledge = () => resolve(this.#accepted(appended.base, appendTimeMs))
     const appended = this.#log.append(header, batch.bytes, acks === 0 ? null : acknowledge)
     if (acks === 0) acknowledge()

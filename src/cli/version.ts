@@ -1,7 +1,2 @@
-/** The version of this program, from its package. */
-import { readFileSync } from 'node:fs'
-
-export function version(): string {
-  const manifest = readFileSync(new URL('../../package.json', import.meta.url), 'utf8')
-  return (JSON.parse(manifest) as { version: string }).version
-}
+/** The version that the command line tells. */
+export { version } from '../server/version.ts'

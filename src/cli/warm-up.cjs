@@ -11,6 +11,7 @@ async function warmUp() {
   await import('./start.ts')
   await import('../server/log.ts')
   await import('../server/server.ts')
+  await import('../server/http/app.ts')
   module_.flushCompileCache()
 }
 

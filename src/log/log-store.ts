@@ -113,6 +113,8 @@ export class LogStore {
   readonly files: JournalFiles
   readonly flusher: Flusher
   readonly raft: FoundRaft[] = []
+  /** What was appended since the start. */
+  readonly appended = { records: 0, bytes: 0 }
   /** What readers got out of memory, and out of segment files. */
   readonly reads = { hits: 0, hitBytes: 0, misses: 0, missBytes: 0 }
   /** Stretches of the journal that are lost and of which nobody can say what was in them. */

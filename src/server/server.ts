@@ -17,6 +17,7 @@ import { lockDataDir } from './data-dir-lock.ts'
 import { kafkaService } from './dispatch.ts'
 import { Health } from './http/health.ts'
 import { AllowedHosts } from './http/hosts.ts'
+import { LoopDelay } from './http/loop-delay.ts'
 import { HttpServer } from './http/server.ts'
 import { Listener } from './listener.ts'
 import { type Logger, RateLimitedLog } from './log.ts'
@@ -26,6 +27,7 @@ import { nodeDisk } from './node/disk.ts'
 import { nodeRandom } from './node/random.ts'
 import { openFilesLimit } from './open-files.ts'
 import type { DoorPort, Settings } from './settings.ts'
+import { version } from './version.ts'
 
 /** How long requests in flight may take when the node stops. */
 const graceMsMax = 10_000
@@ -73,6 +75,7 @@ export class Server implements AsyncDisposable {
   /** Resolves when clients are served: whatever the process before left is recovered by then. */
   static async open({ settings, log, onFatal, inside, intercept }: ServerOptions): Promise<Server> {
     await using opening = new AsyncDisposableStack()
+    const startedAtMs = nodeClock.nowMs()
     const place = inside?.disk === undefined ? `data directory ${settings.dataDir}` : 'memory'
     if (inside?.disk === undefined) {
       await makeDataDir(settings.dataDir)
@@ -117,19 +120,34 @@ export class Server implements AsyncDisposable {
     // The text protocol opens here, by `openDoor(settings.textPort, …)`, and mounts `/text` on `http`.
     const text: { readonly port: number } | null = null
 
-    http?.serve(async () => {
-      const { buildApp } = await import('./http/app.ts')
-      return buildApp({
-        onFault: (error, path) => backend.reportFault(error, { api: path, version: 0, clientId: null }),
-      })
-    })
-    health.ready()
     const addressOf = (door: { readonly port: number }) => ({ host: settings.host, port: door.port })
     const doors = {
       kafka: addressOf(listener),
       text: text === null ? null : addressOf(text),
       http: http === null ? null : addressOf(http),
     }
+    if (http !== null) {
+      const loopDelay = new LoopDelay(nodeClock)
+      opening.defer(() => loopDelay.close())
+      const subject = {
+        broker,
+        engine: () => backend.engine,
+        clock: nodeClock,
+        version: version(),
+        startedAtMs,
+        doors: () => doorTexts(doors),
+        connections: () => ({ kafka: listener.connectionCount, http: http.connectionCount }),
+        requestBytes: () => listener.requestBytes,
+        loopDelayMs: loopDelay.ms,
+      }
+      http.serve(async () => {
+        const { buildApp } = await import('./http/app.ts')
+        const onFault = (error: unknown, path: string) =>
+          backend.reportFault(error, { api: path, version: 0, clientId: null })
+        return buildApp({ subject, onFault })
+      })
+    }
+    health.ready()
     const stopping = () => {
       health.stopping()
       http?.stop()
@@ -173,6 +191,11 @@ export class Server implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+function doorTexts({ kafka, text, http }: Doors) {
+  const textOf = (address: Address | null) => (address === null ? null : addressText(address))
+  return { kafka: addressText(kafka), text: textOf(text), http: textOf(http) }
 }
 
 /** Opens a door unless it is off. Where nobody asked for its port and another has it, the node does without. */

@@ -3,36 +3,52 @@
  * paths, because loading fastify takes longer than the rest of a start.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { fastify } from 'fastify'
+import { type FastifyReply, type FastifyRequest, fastify } from 'fastify'
+import { apiRoutes, type RouteRequest } from './api.ts'
+import { MetricsPage } from './metrics-page.ts'
 import { HttpProblem, type Problem, problem, problemStatus } from './problem.ts'
+import type { Subject } from './subject.ts'
 
-export type Route = (path: string, answer: (request: RouteRequest) => Promise<unknown>) => void
-
-export interface RouteRequest {
-  readonly params: Readonly<Record<string, string>>
-  readonly query: Readonly<Record<string, unknown>>
-}
+export type App = (request: IncomingMessage, response: ServerResponse) => void
 
 export interface AppOptions {
+  readonly subject: Subject
   /** Told of what a route threw that is no answer. */
   readonly onFault: (error: unknown, path: string) => void
 }
 
-export type App = (request: IncomingMessage, response: ServerResponse) => void
+const pathBytesMax = 16 * 1024
 
-export async function buildApp({ onFault }: AppOptions): Promise<App> {
-  const app = fastify({ logger: false, exposeHeadRoutes: true, routerOptions: { maxParamLength: 300 } })
-  app.setNotFoundHandler((request, reply) => {
-    const { code, ...rest } = problem('UNKNOWN_PATH', `there is nothing at ${pathOf(request.url)}`, 'see docs/http.md')
-    return reply.code(problemStatus[code]).send({ code, ...rest })
-  })
-  app.setErrorHandler((error, request, reply) => {
+export async function buildApp({ subject, onFault }: AppOptions): Promise<App> {
+  const onError = (error: unknown, request: FastifyRequest, reply: FastifyReply) => {
     const answer = problemOf(error)
     if (answer.code === 'FAILED') onFault(error, pathOf(request.url))
-    return reply.code(problemStatus[answer.code]).send(answer)
+    return refuse(reply, answer)
+  }
+  const app = fastify({
+    logger: false,
+    exposeHeadRoutes: true,
+    routerOptions: { maxParamLength: pathBytesMax },
+    frameworkErrors: onError,
   })
+  app.addHook('onSend', async (_request, reply) => {
+    reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+  })
+  app.setNotFoundHandler((request, reply) =>
+    refuse(reply, problem('UNKNOWN_PATH', `there is nothing at ${pathOf(request.url)}`, 'see docs/http.md')),
+  )
+  app.setErrorHandler(onError)
+  for (const [path, route] of Object.entries(apiRoutes)) {
+    app.get(path, ({ params, query }) => route(subject, { params, query } as RouteRequest))
+  }
+  const metrics = new MetricsPage(subject)
+  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.text()))
   await app.ready()
   return (request, response) => app.routing(request, response)
+}
+
+function refuse(reply: FastifyReply, answer: Problem): FastifyReply {
+  return reply.code(problemStatus[answer.code]).send(answer)
 }
 
 function problemOf(error: unknown): Problem {
