@@ -11,6 +11,16 @@ export {
 } from './embed/broker.ts'
 export type { Call } from './embed/calls.ts'
 export type { Fault, FaultRule, Faults } from './embed/faults.ts'
+export {
+  type Cursor,
+  type Log,
+  type LogOptions,
+  type LogReadOptions,
+  type LogRecord,
+  type LogSegment,
+  type LogStats,
+  openLog,
+} from './embed/log.ts'
 export type { BrokerStartOptions } from './embed/options.ts'
 export type { ReadOptions } from './embed/reading.ts'
 export type { Bytes, ConsumedRecord, ProducerRecord } from './embed/records.ts'

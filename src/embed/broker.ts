@@ -14,6 +14,7 @@ import { openLog as openServerLog } from '../server/log.ts'
 import { nodeClock } from '../server/node/clock.ts'
 import { nodeRandom } from '../server/node/random.ts'
 import { Server } from '../server/server.ts'
+import { Awake } from './awake.ts'
 import { type Call, CallRecorder } from './calls.ts'
 import { orThrow, shown, wrongUse } from './failure.ts'
 import { Faults } from './faults.ts'
@@ -87,7 +88,8 @@ const batchOverheadBytes = 61
  *     const client = new Kafka({ brokers: [broker.bootstrap] })
  */
 export async function startBroker(options: BrokerStartOptions = {}): Promise<EmbeddedBroker> {
-  return EmbeddedBroker.start(checkOptions(options), options.onFatal)
+  const checked = checkOptions(options)
+  return new Awake().during(() => EmbeddedBroker.start(checked, options.onFatal))
 }
 
 /** A running broker; see `startBroker`. */
@@ -306,7 +308,7 @@ export class EmbeddedBroker implements AsyncDisposable {
    * and stays; what is in memory is gone.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    this.#closing ??= new Awake().during(() => this.#close())
     return this.#closing
   }
 
