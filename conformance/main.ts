@@ -80,6 +80,9 @@ async function main(): Promise<number> {
   return differences.length === 0 ? 0 : 1
 }
 
+// Agents are groups of processes of their own, which nobody else ends.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => process.exit(1))
+
 try {
   process.exitCode = await main()
 } catch (error) {

@@ -1,6 +1,7 @@
 /**
  * The broker that a run is against: a fresh tidelog, Apache Kafka started from its artifacts, or one that runs already.
  */
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { version } from '../../src/cli/version.ts'
 import { KafkaClient } from '../../test/support/kafka-client.ts'
@@ -36,6 +37,7 @@ export async function startTidelog(): Promise<Broker> {
   // Steady, because clients look for a restarted broker where it was.
   const options = { dataDir: join(dir.path, 'data'), port: await steadyPort() }
   let tidelog = await Tidelog.start(options)
+  process.once('exit', () => rmSync(dir.path, { recursive: true, force: true }))
   let told = 0
   // A scenario may have failed in the middle of one.
   let restarting = Promise.resolve()
