@@ -12,7 +12,7 @@ import { onDisk } from '../wire/on-disk.ts'
 import { type Body, int64, message, uuid } from '../wire/schema.ts'
 import { diskId, nodeId } from './record-tables.ts'
 
-const identityTable = message({
+export const identityTable = message({
   name: 'Identity',
   ...onDisk,
   versions: [0, 0],

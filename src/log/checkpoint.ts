@@ -57,7 +57,7 @@ const tableRow = struct({
   points: array(struct({ offset: int64, position: int64, maxTimestampBefore: int64 })),
 })
 
-const checkpointTable = message({
+export const checkpointTable = message({
   name: 'CheckpointTable',
   versions: [0, 0],
   ...onDisk,

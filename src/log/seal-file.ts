@@ -25,7 +25,7 @@ const pagePoints = 170
 const pageBytes = 4096
 const sealVersion = 1
 
-const sealBody = message({
+export const sealBody = message({
   name: 'SealBody',
   versions: [0, 0],
   ...onDisk,
