@@ -150,11 +150,12 @@ export function parseAnswer(line: string, id: number, verb: Verb): Answer | stri
     return `wrote what is no JSON: ${shorten(line)}`
   }
   if (!isObject(answer)) return `wrote what is no object: ${shorten(line)}`
-  if (answer['id'] !== id) return `answered request ${String(answer['id'])} where ${id} (${verb}) was due`
-  const { ok, error, unsupported } = answer
+  const { id: answered, ok, error, unsupported } = answer
+  if (answered !== id) return `answered request ${String(answered)} where ${id} (${verb}) was due`
   if (typeof unsupported === 'string') return { kind: 'unsupported', why: unsupported }
   if (isObject(error)) {
-    return { kind: 'error', code: String(error['code'] ?? 'CLIENT'), message: String(error['message'] ?? '') }
+    const { code = 'CLIENT', message = '' } = error
+    return { kind: 'error', code: String(code), message: String(message) }
   }
   if (!isObject(ok)) return `answered ${verb} with neither ok, error nor unsupported: ${shorten(line)}`
   const wrong = Object.entries(promised[verb]).find(([field, type]) => typeOf(ok[field]) !== type)

@@ -304,10 +304,11 @@ const handlers: Handlers = {
       requestTimeout: 15_000,
       retry,
       logLevel: kafkajs.logLevel.ERROR,
-      logCreator: () => entry =>
-        process.stderr.write(
-          `${entry.label} ${entry.namespace}: ${entry.log.message} ${String(entry.log['error'] ?? '')}\n`,
-        ),
+      logCreator:
+        () =>
+        ({ label, namespace, log: { message, ...rest } }) => {
+          process.stderr.write(`${label} ${namespace}: ${message} ${JSON.stringify(rest)}\n`)
+        },
     })
     return { client: 'kafkajs', version }
   },
