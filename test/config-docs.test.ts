@@ -12,7 +12,7 @@ const path = join(root, 'docs', 'configs.md')
 
 const intro = `# Configs
 
-What can be set, and what tools are told. Names, defaults and ranges are Kafka's, but for \`tidelog.*\` and what is said here.
+What can be set, and what tools are told. Names, defaults and ranges are Kafka's, but for \`tidelog.*\`, \`text.*\` and what is said here.
 
 - A topic's configs are given when it is made, and altered with any tool of Kafka (\`kafka-configs\`, a client's admin).
 - A broker's configs are given at its start: \`--set NAME=VALUE\`, the environment or a file. Those in the column "broker" below

@@ -333,6 +333,14 @@ export const brokerConfigTable = [
     doc: 'Users for whom no rule is asked.',
   },
   {
+    name: 'text.max.frame.bytes',
+    type: 'int',
+    default: '65536',
+    min: 1024,
+    max: 128 * mebibyte,
+    doc: 'The longest command of the text protocol, or line of its line mode; over WebSocket at most 1 MiB all the same.',
+  },
+  {
     name: 'tidelog.journal.bytes',
     type: 'long',
     default: '1073741824',

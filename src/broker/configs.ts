@@ -38,6 +38,7 @@ export interface BrokerSettings {
   readonly journalBytesMax: number
   readonly logCacheBytesMax: number
   readonly requestBudgetBytesMax: number
+  readonly textFrameBytesMax: number
   readonly groupInitialRebalanceDelayMs: number
   readonly groupMinSessionTimeoutMs: number
   readonly groupMaxSessionTimeoutMs: number
@@ -233,6 +234,7 @@ function resolveBroker(given: ReadonlyMap<string, string>): BrokerConfigs {
       journalBytesMax: number('tidelog.journal.bytes'),
       logCacheBytesMax: number('tidelog.log.cache.bytes'),
       requestBudgetBytesMax: number('tidelog.request.budget.bytes'),
+      textFrameBytesMax: number('text.max.frame.bytes'),
       groupInitialRebalanceDelayMs: number('group.initial.rebalance.delay.ms'),
       groupMinSessionTimeoutMs: number('group.min.session.timeout.ms'),
       groupMaxSessionTimeoutMs: number('group.max.session.timeout.ms'),

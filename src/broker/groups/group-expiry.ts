@@ -7,6 +7,7 @@
 import { eachOffset } from './group-durable.ts'
 import type { CommittedOffset } from './group-record.ts'
 import type { Group } from './group-state.ts'
+import { isInternalGroup } from './internal-groups.ts'
 
 /** When `expire` has something to do next, by the wall clock; null: never, as things are. */
 export function nextExpiryMs(group: Group): number | null {
@@ -25,6 +26,7 @@ export function expiryMs(group: Group, topic: string, value: CommittedOffset): n
 
 /** From when on the retention counts; null: it does not. */
 function keptSinceMs(group: Group, value: CommittedOffset): number | null {
+  if (isInternalGroup(group.groupId)) return null
   if (group.protocolType === null) return value.commitMs
   if (group.state === 'Empty') return group.stateSinceMs >= 0 ? group.stateSinceMs : value.commitMs
   const knowsTopics = group.protocolType === consumerProtocol && group.subscribed !== null

@@ -45,6 +45,12 @@ for (const version of versionsOf(api.request)) {
     assert.deepEqual([members[0]?.clientId, members[0]?.clientHost], ['a client', '/192.0.2.1'])
   })
 
+  test(`JoinGroup ${version} does not let anybody into a group of the broker's own`, async () => {
+    const broker = testBroker()
+    const answer = await answerTo(broker, joinOnce(broker, { groupId: 'text' }, version))
+    assert.equal(errorIn(answer), 'INVALID_GROUP_ID')
+  })
+
   test(`JoinGroup ${version} that is refused names no protocol`, async () => {
     const broker = testBroker()
     const answer = await answerTo(broker, joinOnce(broker, { sessionTimeoutMs: 5_999 }, version))

@@ -10,6 +10,7 @@ import { type KafkaErrorName, kafkaErrors } from '../../wire/kafka-errors.ts'
 import type { JoinGroupRequest, JoinGroupResponse } from '../../wire/messages/join-group.ts'
 import { accessRules } from '../access.ts'
 import type { RequestContext } from '../context.ts'
+import { isInternalGroup } from '../groups/internal-groups.ts'
 import type { JoinAnswer, JoinRequest } from '../groups/requests.ts'
 import { handler } from '../handler.ts'
 
@@ -21,7 +22,7 @@ export const joinGroup = handler({
     const { groupId, memberId } = request
     const rule = accessRules.joinGroup
     if (!parts.access.check(principal, rule, groupId)) return refused(rule.refusal, '', version)
-    if (groupId === '') return refused('INVALID_GROUP_ID', memberId, version)
+    if (groupId === '' || isInternalGroup(groupId)) return refused('INVALID_GROUP_ID', memberId, version)
     return answered(await parts.groups.join(joinOf(request, context)), version)
   },
 
