@@ -260,17 +260,17 @@ export class EmbeddedBroker implements AsyncDisposable {
    * table; with a directory, requests wait while it is copied.
    */
   async snapshot(): Promise<Snapshot> {
-    const snapshot = new Snapshot(
-      await this.#exchange(async () => {
-        if (this.#place.isLive) return this.#place.snapshot()
-        let kept: Kept | null = null
-        await this.#swap(async () => {
-          kept = await this.#place.snapshot()
-          return this.#place.disk
-        })
-        return kept as unknown as Kept
-      }),
-    )
+    const { isLive, disk } = this.#place
+    const kept = await this.#exchange(!isLive, async () => {
+      if (isLive) return this.#place.snapshot()
+      const keeping = Promise.withResolvers<Kept>()
+      await this.#swap(async () => {
+        keeping.resolve(await this.#place.snapshot())
+        return disk
+      })
+      return keeping.promise
+    })
+    const snapshot = new Snapshot(kept)
     this.#snapshots.add(snapshot)
     return snapshot
   }
@@ -287,7 +287,7 @@ export class EmbeddedBroker implements AsyncDisposable {
     if (snapshot !== undefined && !this.#snapshots.has(snapshot)) {
       throw wrongUse('reset() takes a snapshot that this very broker has made.')
     }
-    await this.#exchange(async () => {
+    await this.#exchange(true, async () => {
       const { engine } = this.#server
       const clusterId = (await loadIdentity(this.#place.disk))?.clusterId as TopicId
       // Behind all that producers have; they go on to use theirs.
@@ -326,28 +326,29 @@ export class EmbeddedBroker implements AsyncDisposable {
     }
   }
 
-  #exchange<T>(work: () => Promise<T>): Promise<T> {
+  /** `isShut`: what is asked for from here on comes after it. */
+  #exchange<T>(isShut: boolean, work: () => Promise<T>): Promise<T> {
     this.#assertOpen()
+    if (isShut) this.#gate.shut()
     const done = this.#exchanging
       .catch(() => {})
       .then(() => {
         this.#assertOpen()
         return work()
       })
+      .finally(() => {
+        if (isShut) this.#gate.open()
+      })
     this.#exchanging = done
     return done
   }
 
   async #swap(change: Parameters<Server['swap']>[0]): Promise<void> {
-    await this.#gate.close(() => {
+    await this.#gate.emptied(() => {
       this.#faults.release()
       return this.#server.broker.close()
     })
-    try {
-      await this.#server.swap(change)
-    } finally {
-      this.#gate.open()
-    }
+    await this.#server.swap(change)
   }
 
   /** Work of the program itself, which waits for a reset as clients do. */

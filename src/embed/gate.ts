@@ -15,6 +15,7 @@ const emptyMsMax = 5000
 export class Gate implements Service {
   readonly #clock: Clock
   readonly #service: Service
+  #shut = 0
   #closed: PromiseWithResolvers<void> | null = null
   #inside = 0
   #onEmpty: (() => void) | null = null
@@ -45,9 +46,14 @@ export class Gate implements Service {
     return this.#closed === null ? this.#enter(work) : this.#closed.promise.then(() => this.pass(work))
   }
 
-  /** From here on everybody waits; resolves when nobody is inside any more. `hurry` answers those who wait for others. */
-  async close(hurry: () => Promise<void>): Promise<void> {
-    this.#closed = Promise.withResolvers()
+  /** From here on everybody waits. Whoever shuts it opens it again; it may be shut several times over. */
+  shut(): void {
+    this.#shut++
+    this.#closed ??= Promise.withResolvers()
+  }
+
+  /** Resolves when nobody is inside any more. `hurry` answers those who wait for others. */
+  async emptied(hurry: () => Promise<void>): Promise<void> {
     this.#passing.abort()
     await hurry()
     if (this.#inside === 0) return
@@ -60,6 +66,7 @@ export class Gate implements Service {
   }
 
   open(): void {
+    if (--this.#shut > 0) return
     this.#passing = new AbortController()
     this.#visits = new WeakMap()
     const closed = this.#closed
