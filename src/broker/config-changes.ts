@@ -107,6 +107,8 @@ async function changeTopic<A extends AskedChange>(
     if ('error' in topic) return { refusal: topic }
     const changed = change(asked, topic.configs, context)
     if ('error' in changed) return { refusal: changed }
+    const keptBy = topic.internal ? brokersNeed(topic.configs, changed) : null
+    if (keptBy !== null) return { refusal: keptBy }
     if (validateOnly || areEqual(topic.configs, changed)) return { refusal: null }
     const error = await storage.configureTopic(topic.id, topic.version, changed)
     if (error === 'NONE') return { refusal: null }
@@ -115,6 +117,20 @@ async function changeTopic<A extends AskedChange>(
     return { refusal: { error, message: 'The change was refused.' } }
   }
   return { refusal: { error: 'REQUEST_TIMED_OUT', message: 'Others kept changing the topic.' } }
+}
+
+/** Of brokers' own topics: nothing in them is ever too old, and it is read as it was written. */
+const neededByBrokers = ['cleanup.policy', 'compression.type']
+
+/** Without these the next start of the broker would not find what it had promised. */
+function brokersNeed(
+  overrides: ReadonlyMap<string, string>,
+  changed: ReadonlyMap<string, string>,
+): ConfigRefusal | null {
+  const lost = neededByBrokers.find(name => changed.get(name) !== overrides.get(name))
+  if (lost === undefined) return null
+  const message = `The config ${lost} of this topic cannot be changed: brokers keep their own state in it.`
+  return { error: 'INVALID_CONFIG', message }
 }
 
 /** What has no configs that can be altered: to alter none of them, or to reset them, is to succeed. */

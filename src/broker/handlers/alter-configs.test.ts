@@ -109,6 +109,25 @@ test('pitfall 27: APPEND and SUBTRACT change lists, from the default where there
   assert.deepEqual(overrides(), { 'cleanup.policy': 'compact,delete' })
 })
 
+test('what brokers need of their own topic stays: without it what groups committed would be lost', async () => {
+  const kafka = testBroker()
+  const name = '__consumer_offsets'
+  const made = { 'cleanup.policy': 'compact', 'compression.type': 'producer' }
+  const configs = new Map(Object.entries(made))
+  await kafka.storage.createTopic({ name, partitions: 1, replicationFactor: 1, configs })
+  const wrong: Change[] = [
+    ['compression.type', 'set', 'gzip'],
+    ['compression.type', 'delete'],
+    ['cleanup.policy', 'append', 'delete'],
+  ]
+  for (const one of wrong) assert.equal(errorIn((await change(kafka, [{ name, configs: [one] }]))[0]), 'INVALID_CONFIG')
+  const [replaced] = await replace(kafka, [{ name, configs: [['segment.bytes', '2000000']] }])
+  assert.equal(errorIn(replaced), 'INVALID_CONFIG')
+  assert.deepEqual(Object.fromEntries(kafka.storage.topicByName(name)!.configs), made)
+  const [answer] = await change(kafka, [{ name, configs: [['segment.bytes', 'set', '2000000']] }])
+  assert.equal(errorIn(answer), 'NONE')
+})
+
 test('pitfall 27: APPEND and SUBTRACT are for lists of topics only', async () => {
   assert.deepEqual(await changed({ 'retention.ms': '5' }, ['retention.ms', 'append', '6']), [
     'INVALID_CONFIG',
