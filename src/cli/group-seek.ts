@@ -44,7 +44,8 @@ export async function seekGroup(id: string, flags: SeekFlags): Promise<void> {
     // A group that does not exist yet may be given positions, where it is said for which topic.
     const group = flags.topic === undefined ? await requireGroup(cluster, id) : await findGroup(cluster, id)
     const inUse = group === null ? null : membersSentence(group)
-    if (inUse !== null) throw new CliError(exitCodes.runtime, `${inUse}; stop them, then seek: they would go on from where they are`)
+    if (inUse !== null)
+      throw new CliError(exitCodes.runtime, `${inUse}; stop them, then seek: they would go on from where they are`)
     const moves = await attempt(`seek group ${id}`, () => movesOf(cluster, id, target, flags))
     await show(flags.output, {
       data: moves.map(move => ({ ...move })),
