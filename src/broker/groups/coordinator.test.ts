@@ -389,6 +389,27 @@ describe('a topic that is deleted', () => {
     assert.equal(await committedOffset(next, 'g'), -1)
   })
 
+  test('while a commit waits for the first partition to be made takes nothing that could go with it', async () => {
+    const { storage, id, groups } = scene()
+    const other = storage.add('ebb')
+    const making = Promise.withResolvers<void>()
+    storage.creating = making.promise
+    const [gone] = committedTo(id).offsets
+    const offsets = [gone!, { ...gone!, topic: 'ebb', topicId: other.id, offset: 7 }]
+    const committing = groups.commit(commit('g', 0, { offsets }))
+    await settle()
+    await storage.deleteTopic(id)
+    groups.topicDeleted('tides', id)
+    storage.add('tides')
+    making.resolve()
+    assert.deepEqual(await committing, { errors: ['UNKNOWN_TOPIC_OR_PARTITION', 'NONE'] })
+    const { partitions } = await groups.fetchOffsets(fetchAll('g'))
+    assert.deepEqual(
+      partitions.map(({ topic, offset: at }) => [topic, at]),
+      [['ebb', 7]],
+    )
+  })
+
   test('leaves those that were committed of the one that came after it', async () => {
     const { clock, storage, id, groups, start } = scene()
     await groups.commit(committedTo(id))

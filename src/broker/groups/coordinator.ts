@@ -178,8 +178,13 @@ export class GroupCoordinator implements AsyncDisposable {
     const part = await this.#part(groupId, true)
     if (typeof part === 'string') return refusedCommit(request, part)
     if (this.#isCrowded(part, groupId)) return refusedCommit(request, 'COORDINATOR_NOT_AVAILABLE')
-    const ask = (number: number): Happening => ({ do: 'commit', request: number, commit: request })
-    return (await this.#ask(part, groupId, ask)) as CommitAnswer
+    // A topic that went while the part was waited for was told of before the commit: what came now would stay for ever.
+    const isThere = request.offsets.map(({ topic, topicId }) => !this.#isTopicGone(topic, topicId))
+    const commit = { ...request, offsets: request.offsets.filter((_, i) => isThere[i]) }
+    const ask = (number: number): Happening => ({ do: 'commit', request: number, commit })
+    const { errors } = (await this.#ask(part, groupId, ask)) as CommitAnswer
+    const outcomes = errors.values()
+    return { errors: isThere.map(there => (there ? outcomes.next().value! : 'UNKNOWN_TOPIC_OR_PARTITION')) }
   }
 
   /** Only what is durable is told. */
@@ -335,13 +340,15 @@ export class GroupCoordinator implements AsyncDisposable {
           report: onReport,
           fail,
         }),
-      isTopicGone: (name, topicId) => {
-        const found = storage.topicByName(name)
-        return found === undefined || (topicId !== noTopicId && found.id !== topicId)
-      },
+      isTopicGone: (name, topicId) => this.#isTopicGone(name, topicId),
       answer: (request, answer) => this.#answer(request, answer),
       fail,
     })
+  }
+
+  #isTopicGone(name: string, topicId: TopicId): boolean {
+    const found = this.#parts.storage.topicByName(name)
+    return found === undefined || (topicId !== noTopicId && found.id !== topicId)
   }
 
   /** A new group is not begun where there are too many that could not be found again. */

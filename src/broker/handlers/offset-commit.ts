@@ -66,8 +66,14 @@ async function commit(
     retentionMs: request.retentionTimeMs,
   })
   invariant(errors.length === offsets.length, 'each offset has an outcome')
+  return errors.map(error => inTermsOf(version, error))
+}
+
+function inTermsOf(version: number, error: KafkaErrorName): KafkaErrorName {
   // A generation of a group that does not exist: clients before 9 know that as a wrong generation only.
-  return errors.map(error => (version < 9 && error === 'GROUP_ID_NOT_FOUND' ? 'ILLEGAL_GENERATION' : error))
+  if (error === 'GROUP_ID_NOT_FOUND' && version < 9) return 'ILLEGAL_GENERATION'
+  if (error === 'UNKNOWN_TOPIC_OR_PARTITION' && version >= 10) return 'UNKNOWN_TOPIC_ID'
+  return error
 }
 
 /** `outcome` is asked for each partition in turn. */
