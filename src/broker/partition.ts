@@ -20,7 +20,7 @@ import type { PartitionLog } from '../log/partition-log.ts'
 import type { ProducerBatch } from '../log/producers.ts'
 import type { SegmentRead } from '../log/read.ts'
 import { type RetentionRules, retainedFrom } from '../log/retention.ts'
-import { type BatchHeader, readBatchHeaderOfRope, stampLogAppendTime } from '../wire/record-batch.ts'
+import { type BatchHeader, logAppendTimeBit, readBatchHeaderOfRope, stampLogAppendTime } from '../wire/record-batch.ts'
 import { InOrder } from './in-order.ts'
 import { endOfEpoch, epochOf } from './leader-epochs.ts'
 import type { LookGate } from './look-gate.ts'
@@ -201,7 +201,9 @@ export class Partition implements PartitionStore {
       const { error, records, release } = await this.#log.read({ from: offset, bytesMax: 1, minOne: true })
       const header = error === 'NONE' && records.length > 0 ? readBatchHeaderOfRope(records) : null
       release?.()
-      return header?.baseTimestamp ?? null
+      if (header === null) return null
+      const time = header.attributes & logAppendTimeBit ? header.maxTimestamp : header.baseTimestamp
+      return time < 0 ? null : time
     } catch (error) {
       if (error instanceof InvariantViolation) throw error
       return null

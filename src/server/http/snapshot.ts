@@ -39,7 +39,7 @@ export interface Snapshot {
 export async function takeSnapshot(subject: Subject): Promise<Snapshot> {
   const engine = subject.engine()
   const [disk] = await engine.logDirs()
-  const all = inOrder(engine.topics())
+  const all = engine.topics()
   const topics = topicsWithRoom(all)
   const groups = await gatherGroups(subject)
   return {
@@ -57,14 +57,11 @@ export async function takeSnapshot(subject: Subject): Promise<Snapshot> {
   }
 }
 
-function inOrder(topics: readonly Topic[]): readonly Topic[] {
-  return [...topics.filter(({ internal }) => !internal), ...topics.filter(({ internal }) => internal)]
-}
-
-/** A topic is there as a whole or not at all. */
-function topicsWithRoom(topics: readonly Topic[]): readonly Topic[] {
+/** A topic is there as a whole or not at all. Those of ours have what room is left. */
+export function topicsWithRoom(topics: readonly Topic[]): readonly Topic[] {
+  const inOrder = [...topics.filter(({ internal }) => !internal), ...topics.filter(({ internal }) => internal)]
   let left = snapshotBounds.partitionsMax
-  return topics.filter(({ partitions }) => {
+  return inOrder.filter(({ partitions }) => {
     const fits = partitions.length <= left
     if (fits) left -= partitions.length
     return fits
