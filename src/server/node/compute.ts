@@ -11,6 +11,8 @@ import type { Codec, Compute } from '../../io/compute.ts'
 import type { Answer, Job, Work } from './compute-worker.ts'
 
 const idleMsMax = 30_000
+/** The sources run as they are; in the package they are compiled. */
+const workerFile = import.meta.filename.endsWith('.ts') ? './compute-worker.ts' : './compute-worker.js'
 
 interface Waiting {
   readonly resolve: (bytes: Buffer) => void
@@ -65,7 +67,7 @@ export class NodeCompute implements Compute {
     this.#idleTimer?.cancel()
     this.#idleTimer = null
     if (this.#worker !== null) return this.#worker
-    const worker = new Worker(new URL('./compute-worker.ts', import.meta.url), { name: 'tidelog-compute' })
+    const worker = new Worker(new URL(workerFile, import.meta.url), { name: 'tidelog-compute' })
     worker.unref()
     worker.on('message', answer => this.#settle(answer))
     worker.on('error', error => this.#lose(worker, error))
