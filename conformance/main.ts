@@ -38,7 +38,11 @@ function readWords(): { folders: readonly string[]; flags: Flags } {
     .option('--kafka', 'against Apache Kafka, started from its artifacts')
     .option('--out <file>', 'write the table there, too')
     .option('--readme', 'write the table into the README')
-    .option('--within <minutes>', 'leave out languages that no longer fit; JavaScript and C always run', positive)
+    .option(
+      '--within <minutes>',
+      'leave out languages that no longer fit; those that run everywhere always do',
+      positive,
+    )
     .option('--only <part...>', 'only scenarios with this in their name', [])
     .option('--client <name...>', 'only these clients of the languages', [])
     .option('--rebalances <count>', 'of the mixed group', positive, 20)

@@ -1,6 +1,6 @@
 /**
  * What runs together. Without a limit of time: all languages that can, each reading what all others have written. With one:
- * JavaScript and C first, then the others one after the other as long as they fit; those that do not are left out.
+ * what runs everywhere first, then the others one after the other as long as they fit; those that do not are left out.
  */
 import type { Broker } from './broker.ts'
 import { isAlwaysThere, loadLanguage, prepare, reasonAgainst } from './prepare.ts'

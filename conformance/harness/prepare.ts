@@ -8,13 +8,13 @@ import type { Folders, Language, Step } from './language.ts'
 
 const home = fileURLToPath(new URL('..', import.meta.url))
 
-/** These run first: they are there on every machine that builds the project. */
-const first: readonly string[] = ['javascript', 'c']
+/** These run first: what they need is on every machine that builds the project, or comes from its distribution. */
+const first: readonly string[] = ['javascript', 'c', 'apache-kafka']
 
 const outputCharsMax = 64 * 1024
 const shownLinesMax = 60
 
-/** The folders that hold a language, JavaScript and C first. */
+/** The folders that hold a language, those that run everywhere first. */
 export function languageFolders(): string[] {
   const all = readdirSync(home, { withFileTypes: true })
     .filter(entry => entry.isDirectory() && entry.name !== 'harness' && isFile(join(home, entry.name, 'language.ts')))

@@ -47,8 +47,9 @@ export function markdownOf(results: Results): string {
   const parts = [
     clientTable(results, notes),
     extraTable(results.extras, notes),
+    '✓ passes, – cannot be done with this client; in small numbers, what it has no way to do:',
     notes.list(),
-    results.leftOut.map(({ language, why }) => `Not run: ${language} (${firstLine(why)}).`).join('\n\n'),
+    leftOutLine(results.leftOut),
   ]
   return `${parts.filter(part => part !== '').join('\n\n')}\n`
 }
@@ -72,20 +73,25 @@ export function differencesOf({ rows, extras, leftOut }: Results): string[] {
 
 function clientTable({ broker, columns, rows }: Results, notes: Notes): string {
   if (rows.length === 0) return ''
-  const head = ['client', 'version', ...columns.map(({ name }) => name)]
+  const head = ['client', ...columns.map(({ name }) => name)]
   const body = rows.map(({ client, version, outcomes }) => [
-    client,
-    version,
+    `${client} ${version}`,
     ...columns.map(({ name }) => notes.cell(outcomes.get(name), client)),
   ])
   const legend = columns.map(({ name, about }) => `- **${name}**: ${about}`)
-  return [`Against ${broker}:`, '', ...tableLines(head, body), '', ...legend].join('\n')
+  const about = ['<details><summary>What the columns stand for</summary>', '', ...legend, '', '</details>']
+  return [`Against ${broker}:`, '', ...tableLines(head, body), '', ...about].join('\n')
 }
 
 function extraTable(extras: readonly Extra[], notes: Notes): string {
   if (extras.length === 0) return ''
   const body = extras.map(({ program, name, outcome }) => [program, name, notes.cell(outcome, program)])
   return tableLines(['programs', 'what', ''], body).join('\n')
+}
+
+function leftOutLine(leftOut: readonly LeftOut[]): string {
+  if (leftOut.length === 0) return ''
+  return `Not run: ${leftOut.map(({ language, why }) => `${language} (${firstLine(why)})`).join(', ')}.`
 }
 
 function tableLines(head: readonly string[], body: readonly (readonly string[])[]): string[] {
@@ -101,13 +107,13 @@ class Notes {
     if (outcome === undefined) return ''
     switch (outcome.kind) {
       case 'pass':
-        return `pass${this.#refer(withoutText(outcome.without).map(text => `${client}, ${text}`))}`
+        return `✓${this.#refer(withoutText(outcome.without).map(text => `${client}, ${text}`))}`
       case 'differs':
         return `**differs**${this.#refer([`${client}: ${outcome.what}`])}`
       case 'known':
         return `differs${this.#refer([`${client}: ${outcome.what} ${outcome.why}`])}`
       case 'n/a':
-        return `n/a${this.#refer([`${client}: ${outcome.why}`])}`
+        return `–${this.#refer([`${client}: ${outcome.why}`])}`
     }
   }
 
@@ -121,7 +127,7 @@ class Notes {
       const known = this.#texts.indexOf(shown)
       return known >= 0 ? known + 1 : this.#texts.push(shown)
     })
-    return numbers.length === 0 ? '' : ` (${[...new Set(numbers)].join(', ')})`
+    return numbers.length === 0 ? '' : ` <sup>${[...new Set(numbers)].join(' ')}</sup>`
   }
 }
 
