@@ -494,7 +494,7 @@ class Session:
                 if is_seen():
                     break
             except Exception as error:
-                if self.failure(error).code not in WAITS:
+                if self.failure(error).code not in NOT_SEEN_YET:
                     raise
             time.sleep(0.02)
         return {}
@@ -506,19 +506,15 @@ class Session:
             try:
                 return ask()
             except Exception as error:
-                if self.failure(error).code not in WAITS or time.monotonic() > until:
+                if self.failure(error).code not in PASSING or time.monotonic() > until:
                     raise
             time.sleep(0.1)
 
 
-WAITS = {
-    "COORDINATOR_NOT_AVAILABLE",
-    "COORDINATOR_LOAD_IN_PROGRESS",
-    "NOT_COORDINATOR",
-    "LEADER_NOT_AVAILABLE",
-    "NOT_LEADER_OR_FOLLOWER",
-    "UNKNOWN_TOPIC_OR_PARTITION",
-}
+# A coordinator that is not there yet, or not any more.
+PASSING = {"COORDINATOR_NOT_AVAILABLE", "COORDINATOR_LOAD_IN_PROGRESS", "NOT_COORDINATOR", "NETWORK_EXCEPTION"}
+# A topic that was just made.
+NOT_SEEN_YET = {"UNKNOWN_TOPIC_OR_PARTITION", "LEADER_NOT_AVAILABLE", "NOT_LEADER_OR_FOLLOWER"}
 
 NO_VERBS = {"failure", "close"}
 
@@ -530,16 +526,18 @@ def limit_of(request: dict[str, Any]) -> float:
 
 
 def answer(session: Session, line: str) -> dict[str, Any]:
+    number = None
     try:
         request = json.loads(line)
+        number = request["id"]
         given = {name: value for name, value in request.items() if name not in ("id", "do")}
         name = request["do"]
         verb = None if name.startswith("_") or name in NO_VERBS else getattr(session, name, None)
         if verb is None:
-            raise Failure("CLIENT", f"unknown verb {name}")
+            raise ValueError(f"unknown verb {name}")
         limit = limit_of(request)
     except Exception as error:
-        return {"id": None, "error": {"code": "CLIENT", "message": repr(error)}}
+        return {"id": number, "error": {"code": "CLIENT", "message": repr(error)}}
 
     outcome: queue.Queue[dict[str, Any]] = queue.Queue()
 
@@ -554,10 +552,10 @@ def answer(session: Session, line: str) -> dict[str, Any]:
 
     threading.Thread(target=handle, daemon=True).start()
     try:
-        return {"id": request["id"], **outcome.get(timeout=limit)}
+        return {"id": number, **outcome.get(timeout=limit)}
     except queue.Empty:
         message = f"the library has not come back within {limit} s"
-        return {"id": request["id"], "error": {"code": "REQUEST_TIMED_OUT", "message": message}}
+        return {"id": number, "error": {"code": "REQUEST_TIMED_OUT", "message": message}}
 
 
 def serve(client: Client) -> None:

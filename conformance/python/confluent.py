@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import confluent_kafka
@@ -36,6 +37,9 @@ OWN_CODES = {
     KafkaError._UNKNOWN_TOPIC: "UNKNOWN_TOPIC_OR_PARTITION",
     KafkaError._UNKNOWN_PARTITION: "UNKNOWN_TOPIC_OR_PARTITION",
     KafkaError._AUTO_OFFSET_RESET: "OFFSET_OUT_OF_RANGE",
+    KafkaError._ALL_BROKERS_DOWN: "NETWORK_EXCEPTION",
+    KafkaError._TRANSPORT: "NETWORK_EXCEPTION",
+    KafkaError._WAIT_COORD: "COORDINATOR_NOT_AVAILABLE",
     KafkaError._FENCED: "FENCED_INSTANCE_ID",
 }
 
@@ -88,6 +92,7 @@ class Confluent(Client):
             "bootstrap.servers": self.bootstrap,
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 1_000,
+            "allow.auto.create.topics": False,
             # Reports of lost connections are no part of any answer.
             "log_level": 2,
             **{name.replace("_", "."): value for name, value in more.items()},
@@ -159,20 +164,25 @@ class Confluent(Client):
     def produce(self, codec: str, acks: int, idempotent: bool, records: list[Record]) -> list[int]:
         producer = self._producer(codec, acks, idempotent)
         reports: dict[int, KafkaError | int] = {}
+
+        def report(i: int, error: KafkaError | None, message: confluent_kafka.Message) -> None:
+            # Without acknowledgements there is no offset.
+            reports[i] = error or (-1 if message.offset() is None else message.offset())
+
         for i, record in enumerate(records):
             try:
-                self._send(producer, record, lambda error, message, i=i: reports.update({i: error or message.offset()}))
+                self._send(producer, record, partial(report, i))
             except KafkaException as refused:
                 reports[i] = refused.args[0]
         producer.flush(19)
         for i in range(len(records)):
-            report = reports.get(i)
-            if isinstance(report, int):
+            said = reports.get(i)
+            if isinstance(said, int):
                 continue
             # Whatever is left of it, a fatal error among that, is nothing for the next request.
             self._producers.pop((codec, acks, idempotent)).purge()
-            raise Failure("REQUEST_TIMED_OUT", "nothing was said of it") if report is None else failure_of(report)
-        return [max(-1, reports[i]) for i in range(len(records))]
+            raise Failure("REQUEST_TIMED_OUT", "nothing was said of it") if said is None else failure_of(said)
+        return [reports[i] for i in range(len(records))]
 
     def produce_many(self, codec: str, idempotent: bool, records: Iterator[Record], until: float) -> int:
         producer = self._producer(codec, -1, idempotent)

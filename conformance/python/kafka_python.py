@@ -16,7 +16,18 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from kafka.structs import OffsetAndMetadata
 
-from agent import EARLIEST, LATEST, REBALANCE_MS, REQUEST_BYTES_MAX, Client, Joining, Member, Record, serve
+from agent import (
+    EARLIEST,
+    LATEST,
+    REBALANCE_MS,
+    REQUEST_BYTES_MAX,
+    Client,
+    Joining,
+    Member,
+    Record,
+    ignoring_failure,
+    serve,
+)
 from errors import Failure, Unsupported, failure_of_text, name_of
 
 ASSIGNORS = {
@@ -47,6 +58,9 @@ def failure_of(error: Exception) -> Failure:
         return Failure(name_of(error.errno), str(error))
     if isinstance(error, their.KafkaTimeoutError):
         return Failure("REQUEST_TIMED_OUT", str(error))
+    if isinstance(error, their.RetriableError):
+        # Of those that are no broker's: no connection, or none any more.
+        return Failure("NETWORK_EXCEPTION", repr(error))
     return Failure("CLIENT", repr(error))
 
 
@@ -159,9 +173,10 @@ class KafkaPython(Client):
         sent = [self._sent(producer, record) for record in records]
         try:
             return [self._offset_of(each, until) for each in sent]
-        except their.KafkaError:
+        except Exception:
             # Whatever is left of it is nothing for the next request.
-            self._producers.pop((codec, acks, idempotent)).close(timeout=0)
+            del self._producers[codec, acks, idempotent]
+            ignoring_failure(lambda: producer.close(timeout=0.5))
             raise
 
     def _sent(self, producer: KafkaProducer, record: Record) -> Any:
@@ -169,6 +184,9 @@ class KafkaPython(Client):
             return self._send(producer, record)
         except their.KafkaError as refused:
             return refused
+        except ValueError as refused:
+            is_partition = "Unrecognized partition" in str(refused)
+            return their.UnknownTopicOrPartitionError(str(refused)) if is_partition else refused
 
     @staticmethod
     def _offset_of(sent: Any, until: float) -> int:

@@ -47,6 +47,8 @@ func failureOf(err error) Failure {
 		return Failure{CodeName(broker.Code), err.Error()}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &network) && network.Timeout():
 		return Failure{"REQUEST_TIMED_OUT", err.Error()}
+	case errors.As(err, &network):
+		return Failure{"NETWORK_EXCEPTION", err.Error()}
 	default:
 		return Failure{"CLIENT", err.Error()}
 	}

@@ -42,7 +42,8 @@ func (c *client) open(opts ...kgo.Opt) (*kgo.Client, error) {
 func (c *client) adm() *kadm.Client {
 	if c.admin == nil {
 		// Options that never change cannot be wrong at one time only.
-		opened, err := c.open()
+		// What was asked a moment ago is asked again: kgo keeps answers for that long.
+		opened, err := c.open(kgo.MetadataMinAge(10 * time.Millisecond))
 		if err != nil {
 			panic(err)
 		}
@@ -211,8 +212,7 @@ func (c *client) DeleteGroup(ctx context.Context, group string) error {
 func patiently(ctx context.Context, ask func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := ask()
-		var broker *kerr.Error
-		if !errors.As(err, &broker) || !broker.Retriable {
+		if !isPassing(err) {
 			return err
 		}
 		select {
@@ -221,4 +221,8 @@ func patiently(ctx context.Context, ask func() error) error {
 		case <-time.After(agent.Backoff(attempt)):
 		}
 	}
+}
+
+func isPassing(err error) bool {
+	return errors.Is(err, kerr.CoordinatorNotAvailable) || errors.Is(err, kerr.CoordinatorLoadInProgress) || errors.Is(err, kerr.NotCoordinator)
 }
