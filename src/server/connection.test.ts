@@ -9,7 +9,7 @@ import { flattenRope } from '../base/rope.ts'
 import { ManualClock } from '../sim/clock.ts'
 import { FrameReader } from '../wire/frame.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
-import { type ConnectionLimits, defaultLimits } from './connection.ts'
+import { type ConnectionLimits, defaultLimits, kafkaFraming } from './connection.ts'
 import { Listener } from './listener.ts'
 import { FakeService, frameOf } from './testing/fake-service.ts'
 
@@ -69,6 +69,7 @@ describe('a connection', () => {
       portOption: 'port',
       advertise: null,
       service,
+      framing: kafkaFraming,
       limits: { ...defaultLimits, frameBytesMin: 1, ...limits },
       requestBudgetBytesMax: 64 * mebibyte,
       connectionsMax: 1000,

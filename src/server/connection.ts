@@ -11,7 +11,7 @@ import type { Rope } from '../base/rope.ts'
 import type { AnswerFrame } from '../broker/broker.ts'
 import type { ConnectionContext } from '../broker/context.ts'
 import type { Clock } from '../io/clock.ts'
-import { FrameReader, frameLengthBytes } from '../wire/frame.ts'
+import { type FrameLimits, FrameReader } from '../wire/frame.ts'
 import { ProtocolError } from '../wire/protocol-error.ts'
 import { type Address, kafkaHost, plainHost } from './address.ts'
 import type { RequestBudget } from './request-budget.ts'
@@ -22,14 +22,38 @@ import type { RequestBudget } from './request-budget.ts'
  */
 export type AnswerSize = 'small' | 'medium' | 'large' | 'held'
 
+/** A request as it is cut out of what arrives. */
+export interface Frame {
+  readonly length: number
+}
+
+/** Cuts what arrives on a connection into requests. */
+export interface Framing<F extends Frame> {
+  /** Bytes that have arrived of which no request was made yet. */
+  readonly pendingBytes: number
+  /** How many more are known to come before there is one. */
+  readonly missingBytes: number
+  push(chunk: Buffer): void
+  /** The next request; null until more is pushed. A `ProtocolError` is final. */
+  next(): F | null
+}
+
+export const kafkaFraming = (limits: FrameLimits): Framing<Rope> => new FrameReader(limits)
+
 /** What answers requests. */
-export interface Service {
-  answerSize(frame: Rope): AnswerSize
+export interface Service<F extends Frame = Rope> {
+  answerSize(frame: F): AnswerSize
   /**
    * The answer as it goes on the wire; null for a request that wants none. A `ProtocolError` closes the connection, after
    * the answers to earlier requests.
    */
-  answer(frame: Rope, connection: ConnectionContext): Promise<AnswerFrame | null>
+  answer(frame: F, connection: ConnectionContext): Promise<SentAnswer | null>
+}
+
+/** An answer of somebody who wants to know what became of it. */
+export interface SentAnswer extends AnswerFrame {
+  /** Called once: whether the kernel took it all. */
+  readonly settled?: (isSent: boolean) => void
 }
 
 export interface ConnectionLimits {
@@ -73,8 +97,11 @@ const workMsMax = 5
 const requestOverheadBytes = 1024
 
 /** What a connection needs of its listener. */
-export interface ConnectionHost {
-  readonly service: Service
+export interface ConnectionHost<F extends Frame = Rope> {
+  readonly service: Service<F>
+  readonly framing: (limits: FrameLimits) => Framing<F>
+  /** Whether who has said that nothing more comes is answered what he asked before; else he is gone. */
+  readonly answersAfterEnd: boolean
   readonly limits: ConnectionLimits
   readonly budget: RequestBudget
   readonly clock: Clock
@@ -82,9 +109,9 @@ export interface ConnectionHost {
   readonly advertise: Address | null
   readonly listenerName: string
   /** The connection is over; `misdeed` says what the client did wrong, null when nothing. */
-  closed(connection: Connection, misdeed: Misdeed | null): void
+  closed(connection: Connection<F>, misdeed: Misdeed | null): void
   /** What a request failed with that is not the client's doing. The connection closes. */
-  fault(error: unknown, connection: Connection): void
+  fault(error: unknown, connection: Connection<F>): void
 }
 
 export interface Misdeed {
@@ -100,24 +127,30 @@ interface Pending {
   isAnswered: boolean
   /** Its answer will not be sent: an earlier request failed, or the connection is over. */
   isDropped: boolean
-  answer: AnswerFrame | null
+  answer: SentAnswer | null
 }
 
-export class Connection implements ConnectionContext {
+interface Taken<F extends Frame> {
+  readonly frame: F
+  /** What it took on the wire. */
+  readonly bytes: number
+}
+
+export class Connection<F extends Frame = Rope> implements ConnectionContext {
   readonly principal = 'anonymous'
   readonly listener: string
   readonly advertised: Address
   readonly remote: Address
   readonly clientHost: string
   readonly #socket: Socket
-  readonly #host: ConnectionHost
+  readonly #host: ConnectionHost<F>
   #state: 'open' | 'draining' | 'closing' | 'closed' = 'open'
   #misdeed: Misdeed | null = null
   #abort: AbortController | null = null
 
-  readonly #frames: FrameReader
+  readonly #frames: Framing<F>
   /** A frame that is whole and must wait until there is room to begin it. */
-  #parked: Rope | null = null
+  #parked: Taken<F> | null = null
   /** Bytes that arrived and do not belong to a request in flight yet. */
   #arrivedBytes = 0
   /** Whether the socket is not read, and why: for a bound of this connection, or for that of all together. */
@@ -135,6 +168,7 @@ export class Connection implements ConnectionContext {
   #corked = false
   #resting = false
 
+  #hasEnded = false
   #hadRequest = false
   /** When bytes last went either way. */
   #lastActivityMs: number
@@ -142,11 +176,11 @@ export class Connection implements ConnectionContext {
   /** When the frame that is arriving began, moved forward by the time for which we paused for a reason of our own. */
   #frameBeganMs: number
 
-  constructor(socket: Socket, host: ConnectionHost) {
+  constructor(socket: Socket, host: ConnectionHost<F>) {
     const { limits, clock, advertise } = host
     this.#socket = socket
     this.#host = host
-    this.#frames = new FrameReader({ bytesMin: limits.frameBytesMin, bytesMax: limits.frameBytesMax })
+    this.#frames = host.framing({ bytesMin: limits.frameBytesMin, bytesMax: limits.frameBytesMax })
     this.listener = host.listenerName
     this.advertised = advertise ?? addressOf(socket.localAddress, socket.localPort)
     this.remote = addressOf(socket.remoteAddress, socket.remotePort)
@@ -156,7 +190,7 @@ export class Connection implements ConnectionContext {
     this.#frameBeganMs = this.#lastActivityMs
     socket.on('data', chunk => this.#onData(chunk))
     socket.on('drain', () => this.#onDrain())
-    socket.on('end', () => this.#abort?.abort())
+    socket.on('end', () => this.#onEnd())
     // An error is always followed by `close`; a client that resets its connection is nothing to report.
     socket.on('error', () => undefined)
     socket.on('close', () => this.#onClose())
@@ -195,7 +229,7 @@ export class Connection implements ConnectionContext {
   #onData(chunk: Buffer): void {
     if (this.#state !== 'open') return
     const nowMs = this.#host.clock.monotonicMs()
-    if (this.#arrivedBytes === 0) this.#frameBeganMs = nowMs
+    if (this.#arrivedBytes === 0 && this.#frames.missingBytes === 0) this.#frameBeganMs = nowMs
     this.#lastArrivalMs = nowMs
     this.#lastActivityMs = nowMs
     this.#arrivedBytes += chunk.length
@@ -219,6 +253,7 @@ export class Connection implements ConnectionContext {
       return
     }
     if (this.#parked !== null || !this.#mayAnswerMore()) this.#setPaused('own')
+    else if (this.#hasEnded) this.#closeWhenAnswered()
     else if (!this.#host.budget.admits(this)) this.#setPaused('budget')
     else this.#setPaused('no')
   }
@@ -239,20 +274,31 @@ export class Connection implements ConnectionContext {
 
   /** Whether there was a whole frame and room to begin it. */
   #beginNext(): boolean {
-    const frame = this.#parked ?? this.#frames.next()
-    if (frame === null) return false
-    this.#parked = frame
+    this.#parked ??= this.#takeFrame()
+    if (this.#parked === null) return false
+    const { frame, bytes } = this.#parked
     const size = this.#host.service.answerSize(frame)
     const { pendingMax, inFlightBytesMax } = this.#host.limits
     if (this.#pendingBySize[size] >= pendingMax[size]) return false
     if (this.#inFlight > 0 && this.#inFlightBytes + frame.length > inFlightBytesMax) return false
     this.#parked = null
-    this.#begin(frame, size)
+    this.#begin(frame, bytes, size)
     return true
   }
 
-  #begin(frame: Rope, size: AnswerSize): void {
-    const frameBytes = frame.length + frameLengthBytes
+  /** What was read of no request is not held any more: it is the client's no longer. */
+  #takeFrame(): Taken<F> | null {
+    const frame = this.#frames.next()
+    const bytes = this.#arrivedBytes - this.#frames.pendingBytes
+    if (frame !== null) return { frame, bytes }
+    if (bytes > 0) {
+      this.#arrivedBytes -= bytes
+      this.#host.budget.release(bytes)
+    }
+    return null
+  }
+
+  #begin(frame: F, frameBytes: number, size: AnswerSize): void {
     const bytes = frameBytes + requestOverheadBytes
     const pending: Pending = { bytes, size, isAnswered: false, isDropped: false, answer: null }
     this.#pending.push(pending)
@@ -281,9 +327,9 @@ export class Connection implements ConnectionContext {
 
   // Out.
 
-  #settle(pending: Pending, answer: AnswerFrame | null): void {
+  #settle(pending: Pending, answer: SentAnswer | null): void {
     this.#account(pending)
-    if (pending.isDropped) answer?.release?.()
+    if (pending.isDropped) giveBack(answer, false)
     if (this.#state === 'closed') return
     if (!pending.isDropped) {
       pending.answer = answer
@@ -307,7 +353,7 @@ export class Connection implements ConnectionContext {
     for (const pending of this.#pending.splice(place)) {
       if (pending === null) continue
       pending.isDropped = true
-      pending.answer?.release?.()
+      giveBack(pending.answer, false)
     }
   }
 
@@ -340,7 +386,7 @@ export class Connection implements ConnectionContext {
   }
 
   /** All that is written in one turn of the event loop goes out in one system call. */
-  #write(answer: AnswerFrame): void {
+  #write(answer: SentAnswer): void {
     this.#heldAnswerBytes -= answer.length
     this.#lastActivityMs = this.#host.clock.monotonicMs()
     if (!this.#corked) {
@@ -354,7 +400,8 @@ export class Connection implements ConnectionContext {
     const last = answer.chunks.length - 1
     for (let i = 0; i < last; i++) this.#socket.write(answer.chunks[i] as Buffer)
     // Called when the kernel has the bytes, and when it never will: in either case nobody looks at them any more.
-    this.#socket.write(answer.chunks[last] as Buffer, answer.release)
+    const isAwaited = answer.release !== undefined || answer.settled !== undefined
+    this.#socket.write(answer.chunks[last] as Buffer, isAwaited ? error => giveBack(answer, !error) : undefined)
   }
 
   #onDrain(): void {
@@ -366,7 +413,8 @@ export class Connection implements ConnectionContext {
 
   /** For the budget: part of a request is here, and it is up to the client to send the rest. */
   get isFrameArriving(): boolean {
-    return this.#arrivedBytes > 0 && this.#parked === null && this.#paused !== 'own'
+    const isAmidst = this.#arrivedBytes > 0 || this.#frames.missingBytes > 0
+    return isAmidst && this.#parked === null && this.#paused !== 'own'
   }
 
   /** For the budget: there is room. */
@@ -405,12 +453,20 @@ export class Connection implements ConnectionContext {
     const ageMs = nowMs - this.#frameBeganMs
     if (!this.#hadRequest && ageMs >= firstRequestMsMax) return 'its first request did not arrive in time'
     if (this.#paused === 'no' && nowMs - this.#lastArrivalMs >= frameStallMsMax) return 'a request stopped half-way'
-    const frameBytes = this.#frames.heldBytes + this.#frames.missingBytes
+    const frameBytes = this.#frames.pendingBytes + this.#frames.missingBytes
     const ageMsMax = frameStallMsMax + (frameBytes / frameBytesPerSecondMin) * 1000
     return ageMs >= ageMsMax ? 'a request arrived too slowly' : null
   }
 
   // The end.
+
+  /** Nothing more comes. */
+  #onEnd(): void {
+    this.#abort?.abort()
+    if (!this.#host.answersAfterEnd) return
+    this.#hasEnded = true
+    this.#work()
+  }
 
   #fail(error: unknown): void {
     const isMisdeed = error instanceof ProtocolError
@@ -447,6 +503,11 @@ export class Connection implements ConnectionContext {
     this.#dropFrom(this.#firstPending)
     this.#host.closed(this, this.#misdeed)
   }
+}
+
+function giveBack(answer: SentAnswer | null, isSent: boolean): void {
+  answer?.release?.()
+  answer?.settled?.(isSent)
 }
 
 function addressOf(host: string | undefined, port: number | undefined): Address {

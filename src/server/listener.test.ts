@@ -4,7 +4,7 @@ import * as net from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { afterEach, describe, it } from 'node:test'
 import { pino } from 'pino'
-import { defaultLimits } from './connection.ts'
+import { defaultLimits, kafkaFraming } from './connection.ts'
 import { Listener, type ListenerOptions } from './listener.ts'
 import { nodeClock } from './node/clock.ts'
 import { FakeService } from './testing/fake-service.ts'
@@ -24,6 +24,7 @@ describe('a listener', () => {
       portOption: 'port',
       advertise: null,
       service: new FakeService(),
+      framing: kafkaFraming,
       limits: defaultLimits,
       requestBudgetBytesMax: 1 << 20,
       connectionsMax: 10,

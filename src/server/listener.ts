@@ -3,10 +3,20 @@
  * either. Accepts connections within the bounds, looks after them once a second, and closes them when the node stops.
  */
 import * as net from 'node:net'
+import type { Rope } from '../base/rope.ts'
 import type { Clock, Timer } from '../io/clock.ts'
+import type { FrameLimits } from '../wire/frame.ts'
 import { type Address, addressText, plainHost } from './address.ts'
 import { bind } from './bind.ts'
-import { Connection, type ConnectionHost, type ConnectionLimits, type Misdeed, type Service } from './connection.ts'
+import {
+  Connection,
+  type ConnectionHost,
+  type ConnectionLimits,
+  type Frame,
+  type Framing,
+  type Misdeed,
+  type Service,
+} from './connection.ts'
 import { type Logger, RateLimitedLog } from './log.ts'
 import { RequestBudget } from './request-budget.ts'
 
@@ -14,7 +24,7 @@ const sweepEveryMs = 1_000
 /** After a minute TCP asks a silent peer whether it is still there. */
 const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 }
 
-export interface ListenerOptions {
+export interface ListenerOptions<F extends Frame = Rope> {
   readonly name: string
   readonly host: string
   /** 0 for a free one. */
@@ -22,7 +32,10 @@ export interface ListenerOptions {
   /** The option that the port comes from, for the text of an error. */
   readonly portOption: string
   readonly advertise: Address | null
-  readonly service: Service
+  readonly service: Service<F>
+  readonly framing: (limits: FrameLimits) => Framing<F>
+  /** Whether who has said that nothing more comes is answered what he asked before. */
+  readonly answersAfterEnd?: boolean
   readonly limits: ConnectionLimits
   readonly requestBudgetBytesMax: number
   readonly connectionsMax: number
@@ -33,23 +46,25 @@ export interface ListenerOptions {
   readonly onFault: (error: unknown) => void
 }
 
-export class Listener {
-  readonly #options: ListenerOptions
+export class Listener<F extends Frame = Rope> {
+  readonly #options: ListenerOptions<F>
   readonly #log: RateLimitedLog
   readonly #budget: RequestBudget
-  readonly #host: ConnectionHost
-  readonly #connections = new Set<Connection>()
+  readonly #host: ConnectionHost<F>
+  readonly #connections = new Set<Connection<F>>()
   readonly #countByAddress = new Map<string, number>()
   #servers: readonly net.Server[] = []
   #sweeper: Timer | null = null
   #onEmpty: (() => void) | null = null
 
-  private constructor(options: ListenerOptions) {
+  private constructor(options: ListenerOptions<F>) {
     this.#options = options
     this.#log = new RateLimitedLog(options.log, options.clock)
     this.#budget = new RequestBudget(options.requestBudgetBytesMax, options.clock)
     this.#host = {
       service: options.service,
+      framing: options.framing,
+      answersAfterEnd: options.answersAfterEnd ?? false,
       limits: options.limits,
       budget: this.#budget,
       clock: options.clock,
@@ -61,9 +76,10 @@ export class Listener {
   }
 
   /** Throws `LISTEN` when the address cannot be had. */
-  static async open(options: ListenerOptions): Promise<Listener> {
+  static async open<F extends Frame>(options: ListenerOptions<F>): Promise<Listener<F>> {
     const listener = new Listener(options)
-    const server = () => net.createServer(socketOptions, socket => listener.#accept(socket))
+    const allowHalfOpen = options.answersAfterEnd ?? false
+    const server = () => net.createServer({ ...socketOptions, allowHalfOpen }, socket => listener.#accept(socket))
     listener.#servers = await bind({ ...options, server })
     for (const server of listener.#servers) server.on('error', error => listener.#acceptFailed(error))
     return listener
@@ -128,7 +144,7 @@ export class Listener {
     this.#sweeper ??= this.#sweepLater()
   }
 
-  #closed(connection: Connection, misdeed: Misdeed | null): void {
+  #closed(connection: Connection<F>, misdeed: Misdeed | null): void {
     this.#connections.delete(connection)
     const left = (this.#countByAddress.get(connection.remote.host) ?? 1) - 1
     if (left > 0) this.#countByAddress.set(connection.remote.host, left)

@@ -11,7 +11,7 @@ import { requestPrefixBytes } from '../wire/headers.ts'
 import { type Address, addressText } from './address.ts'
 import { asError, Backend, type BackendOptions } from './backend.ts'
 import { isTaken } from './bind.ts'
-import { type ConnectionLimits, defaultLimits, type Service } from './connection.ts'
+import { type ConnectionLimits, defaultLimits, kafkaFraming, type Service } from './connection.ts'
 import { makeDataDir } from './data-dir.ts'
 import { lockDataDir } from './data-dir-lock.ts'
 import { kafkaService } from './dispatch.ts'
@@ -256,6 +256,7 @@ function openListener(
     portOption: 'port',
     advertise: settings.advertise,
     service,
+    framing: kafkaFraming,
     limits: limitsOf(settings),
     requestBudgetBytesMax,
     connectionsMax,

@@ -52,6 +52,11 @@ export class FrameReader {
     return this.#held
   }
 
+  /** As `heldBytes`, with the length of the frame that has begun. */
+  get pendingBytes(): number {
+    return this.#held + (this.#frameBytes < 0 ? 0 : frameLengthBytes)
+  }
+
   /** How many more bytes the frame that has begun needs; 0 when none has, or all of it is there. */
   get missingBytes(): number {
     return this.#frameBytes < 0 ? 0 : Math.max(this.#frameBytes - this.#held, 0)
