@@ -6,7 +6,8 @@ import type { Offset } from '../base/ids.ts'
 import { accessRules, topicRules } from './access.ts'
 import type { BrokerParts } from './context.ts'
 import { type ConfigSource, type configSources, describeTopicConfigs } from './described-configs.ts'
-import type { DescribedGroup, FetchOffsetsAnswer, ListedGroup } from './groups/requests.ts'
+import type { FirstOffsets } from './groups/group-queries.ts'
+import type { DescribedGroup, ListedGroup } from './groups/requests.ts'
 import type { LookUps, RecordTimes } from './record-times.ts'
 import type { Topic } from './storage.ts'
 
@@ -80,31 +81,21 @@ export class Overview {
     const described = await this.#parts.groups.describe(groupId)
     if (described.error === 'GROUP_ID_NOT_FOUND') return null
     if (described.error !== 'NONE') return 'LOADING'
-    const committed = await this.#parts.groups.fetchOffsets({
-      groupId,
-      memberId: null,
-      memberEpoch: -1,
-      partitions: null,
-    })
-    if (committed.error !== 'NONE') return 'LOADING'
-    const all = this.#inOrder(committed.partitions)
+    const { access, groups } = this.#parts
+    const maySee = (topic: string) => access.check(this.#principal, topicRules.describe, topic)
+    const committed = await groups.firstOffsets(groupId, maySee, bounds.offsetsMax)
+    if (typeof committed === 'string') return 'LOADING'
     const offsets: GroupOffset[] = []
-    for (const one of all.slice(0, bounds.offsetsMax)) {
+    for (const one of committed.offsets) {
       const seen = await this.#behind(one, bounds.lookUps)
       if (seen !== null) offsets.push(seen)
     }
-    return { described, offsets, leftOut: Math.max(all.length - bounds.offsetsMax, 0) }
-  }
-
-  #inOrder(committed: FetchOffsetsAnswer['partitions']): Committed[] {
-    const { access } = this.#parts
-    return committed
-      .filter(({ topic, offset }) => offset >= 0 && access.check(this.#principal, topicRules.describe, topic))
-      .sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+    return { described, offsets, leftOut: committed.total - committed.offsets.length }
   }
 
   /** Null: the partition is gone. */
-  async #behind({ topic, partition, offset, metadata }: Committed, lookUps: LookUps): Promise<GroupOffset | null> {
+  async #behind({ topic, partition, value }: Committed, lookUps: LookUps): Promise<GroupOffset | null> {
+    const { offset, metadata } = value
     const store = this.#parts.storage.topicByName(topic)?.partitions[partition]
     if (store === undefined) return null
     const { highWatermark: end, logStartOffset } = store
@@ -126,7 +117,7 @@ export class Overview {
   }
 }
 
-type Committed = FetchOffsetsAnswer['partitions'][number]
+type Committed = FirstOffsets['offsets'][number]
 
 const sourceNames = { 1: 'topic', 4: 'broker', 5: 'default' } as const satisfies Record<
   ConfigSource,

@@ -118,7 +118,7 @@ export class Server implements AsyncDisposable {
     })
 
     // The text protocol opens here, by `openDoor(settings.textPort, …)`, and mounts `/text` on `http`.
-    const text: { readonly port: number } | null = null
+    const text = null as CountedDoor | null
 
     const addressOf = (door: { readonly port: number }) => ({ host: settings.host, port: door.port })
     const doors = {
@@ -136,7 +136,7 @@ export class Server implements AsyncDisposable {
         version: version(),
         startedAtMs,
         doors: () => doorTexts(doors),
-        connections: () => ({ kafka: listener.connectionCount, http: http.connectionCount }),
+        connections: () => connectionsOf({ kafka: listener, text, http }),
         requestBytes: () => listener.requestBytes,
         loopDelayMs: loopDelay.ms,
       }
@@ -196,6 +196,17 @@ export class Server implements AsyncDisposable {
 function doorTexts({ kafka, text, http }: Doors) {
   const textOf = (address: Address | null) => (address === null ? null : addressText(address))
   return { kafka: addressText(kafka), text: textOf(text), http: textOf(http) }
+}
+
+interface CountedDoor {
+  readonly port: number
+  readonly connectionCount: number
+}
+
+/** By door; a closed one is left out. */
+function connectionsOf(doors: Readonly<Record<string, CountedDoor | null>>): Record<string, number> {
+  const open = Object.entries(doors).filter(([, door]) => door !== null)
+  return Object.fromEntries(open.map(([name, door]) => [name, door?.connectionCount ?? 0]))
 }
 
 /** Opens a door unless it is off. Where nobody asked for its port and another has it, the node does without. */

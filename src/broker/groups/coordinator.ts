@@ -16,7 +16,7 @@ import { within } from '../deadline.ts'
 import type { Storage, Topic } from '../storage.ts'
 import { stepGroup } from './group.ts'
 import type { DeleteAnswer, GroupAnswer, GroupEvent } from './group-events.ts'
-import { describe, fetchOffsets, listed } from './group-queries.ts'
+import { describe, type FirstOffsets, fetchOffsets, firstOffsets, listed } from './group-queries.ts'
 import { type Group, type GroupSettings, groupDefaults, newGroup } from './group-state.ts'
 import { OffsetsLog } from './offsets-log.ts'
 import { type Happening, Part } from './part.ts'
@@ -192,6 +192,16 @@ export class GroupCoordinator implements AsyncDisposable {
     const part = await this.#part(groupId, false)
     if (typeof part === 'string') return { error: part, partitions: [] }
     return fetchOffsets(this.#look(part, groupId), partitions)
+  }
+
+  /** The first of a group's offsets of some topics, for people; durable ones only. */
+  async firstOffsets(
+    groupId: string,
+    isWanted: (topic: string) => boolean,
+    max: number,
+  ): Promise<FirstOffsets | Refusal> {
+    const part = await this.#part(groupId, false)
+    return typeof part === 'string' ? part : firstOffsets(this.#look(part, groupId), isWanted, max)
   }
 
   async describe(groupId: string): Promise<DescribedGroup> {

@@ -1,6 +1,7 @@
 /** What can be asked of a group without changing it: its description, its line in a list, its offsets. */
 
 import { eachOffset } from './group-durable.ts'
+import type { CommittedOffset } from './group-record.ts'
 import type { Group, Member } from './group-state.ts'
 import { exists } from './group-state.ts'
 import type { DescribedGroup, FetchOffsetsAnswer, ListedGroup, TopicPartition } from './requests.ts'
@@ -67,6 +68,26 @@ export function fetchOffsets(group: Group, partitions: readonly TopicPartition[]
       }
     }),
   }
+}
+
+export interface FirstOffsets {
+  readonly offsets: readonly { readonly topic: string; readonly partition: number; readonly value: CommittedOffset }[]
+  /** Of those that were asked for, with those beyond the bound. */
+  readonly total: number
+}
+
+/** At most `max` of the group's offsets of some topics, in order of topic and partition. */
+export function firstOffsets(group: Group, isWanted: (topic: string) => boolean, max: number): FirstOffsets {
+  const offsets: FirstOffsets['offsets'][number][] = []
+  let total = 0
+  for (const topic of [...group.offsets.keys()].filter(isWanted).sort()) {
+    const partitions = group.offsets.get(topic) ?? new Map<number, CommittedOffset>()
+    total += partitions.size
+    if (offsets.length >= max) continue
+    const inOrder = [...partitions].sort(([a], [b]) => a - b).slice(0, max - offsets.length)
+    for (const [partition, value] of inOrder) offsets.push({ topic, partition, value })
+  }
+  return { offsets, total }
 }
 
 /** What a member said for one protocol. */

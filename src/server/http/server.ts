@@ -128,6 +128,9 @@ export class HttpServer {
     )
     server.maxConnections = bounds.connectionsMax
     server.setTimeout(bounds.stallMsMax)
+    server.on('drop', () => {
+      this.#options.log.warn('too many', {}, `turned a connection away: there are ${bounds.connectionsMax}`)
+    })
     server.on('connection', socket => {
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
