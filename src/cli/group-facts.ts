@@ -1,6 +1,7 @@
 /** What a broker says of consumer groups: their state and members, and what they have committed. */
 import { type describeGroupsV5, FindCoordinatorKeyTypes } from '@platformatic/kafka'
 import { exitCodes } from '../base/errors.ts'
+import { type Assignment, decodeAssignment } from './assignment.ts'
 import type { Cluster } from './connection.ts'
 import { attempt, CliError, kafkaErrorName } from './failure.ts'
 
@@ -10,7 +11,7 @@ export interface MemberFacts {
   readonly clientId: string
   readonly clientHost: string
   /** Null where it is not of the consumers' protocol. */
-  readonly assignment: readonly { readonly topic: string; readonly partitions: readonly number[] }[] | null
+  readonly assignment: Assignment
 }
 
 export interface GroupFacts {
@@ -106,30 +107,5 @@ function groupFacts(group: describeGroupsV5.DescribeGroupsResponseGroup): GroupF
       clientHost: member.clientHost,
       assignment: group.protocolType === 'consumer' ? decodeAssignment(member.memberAssignment) : null,
     })),
-  }
-}
-
-/** The consumers' protocol: int16 version, then topics, each with its partitions. Null for what it is not. */
-export function decodeAssignment(bytes: Buffer): MemberFacts['assignment'] {
-  if (bytes.length === 0) return []
-  try {
-    let at = 2
-    const int32 = () => {
-      at += 4
-      return bytes.readInt32BE(at - 4)
-    }
-    const text = () => {
-      const length = bytes.readInt16BE(at)
-      at += 2 + length
-      return bytes.toString('utf8', at - length, at)
-    }
-    const array = <T>(read: () => T) => {
-      const found: T[] = []
-      for (let left = int32(); left > 0; left--) found.push(read())
-      return found
-    }
-    return array(() => ({ topic: text(), partitions: array(int32) }))
-  } catch {
-    return null
   }
 }

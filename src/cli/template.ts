@@ -2,14 +2,14 @@
  * Templates for what `produce --count` sends: `{{.Count}}` and the like, in values, keys and headers, in the spelling of the
  * `nats` program (the dot may be left out). What is no template is text.
  */
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { exitCodes } from '../base/errors.ts'
 import { nearestName } from '../broker/nearest-name.ts'
 import { CliError } from './failure.ts'
 
 type Fill = (count: number) => string
 
-const letters = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+const letters = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789')
 const randomLengthMax = 1 << 20
 
 /** Each with its words, and what it is for the help. */
@@ -48,7 +48,7 @@ function fillOf(inner: string, whole: string): Fill {
   const names = Object.keys(fields)
   const made = Object.hasOwn(fields, first) ? fields[first]!.make(words) : null
   if (made !== null) return made
-  const near = Object.hasOwn(fields, first) ? null : nearestName(first, names)
+  const near = first === '' || Object.hasOwn(fields, first) ? null : nearestName(first, names)
   const hint =
     near === null ? `there are ${names.map(name => `{{.${name}}}`).join(', ')}` : `did you mean {{.${near}}}?`
   throw new CliError(exitCodes.usage, `${whole} is no template; ${hint}`)
@@ -59,6 +59,7 @@ function randomText(words: readonly string[]): Fill | null {
   if (words.length < 1 || words.length > 2 || !(min! >= 0 && max! >= min! && max! <= randomLengthMax)) return null
   return () => {
     const length = min! + Math.floor(Math.random() * (max! - min! + 1))
-    return Array.from({ length }, () => letters[Math.floor(Math.random() * letters.length)]).join('')
+    const found = Uint8Array.from(randomBytes(length), byte => letters[byte % letters.length]!)
+    return Buffer.from(found).toString('latin1')
   }
 }
