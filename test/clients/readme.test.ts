@@ -12,16 +12,17 @@ import { tempDir } from '../support/temp-dir.ts'
 import { Tidelog } from '../support/tidelog.ts'
 
 const readme = readFileSync(join(root, 'README.md'), 'utf8')
-const address = 'localhost:9092'
 
 interface Step {
   readonly command: string
   readonly output: string
 }
 
-/** The commands of the session, each with what it prints. */
-function sessionOf(text: string): Step[] {
-  const block = /```console\n([\s\S]*?)```/.exec(text)?.[1] ?? ''
+/** The commands of the session under a heading, each with what it prints. */
+function sessionOf(heading: string): Step[] {
+  const from = readme.indexOf(`\n## ${heading}\n`)
+  assert.ok(from >= 0, heading)
+  const block = /```console\n([\s\S]*?)```/.exec(readme.slice(from))?.[1] ?? ''
   return block
     .split(/^\$ /m)
     .slice(1)
@@ -50,24 +51,21 @@ describe('the README', () => {
     // The default port, unless somebody has it: then the session is run with another.
     const port = (await isListening(9092)) ? 0 : 9092
     await using dir = await tempDir()
-    let tidelog = await Tidelog.start({ dataDir: dir.path, port })
+    const options = { dataDir: dir.path, port, httpPort: 0 }
+    let tidelog = await Tidelog.start(options)
     const run = ({ command, output }: Step) => {
-      const { stdout, stderr, status } = spawnSync(
-        'sh',
-        ['-c', command.replaceAll(address, `localhost:${tidelog.port}`)],
-        {
-          encoding: 'utf8',
-          timeout: 30_000,
-        },
-      )
+      const words = command
+        .replaceAll('localhost:9092', `localhost:${tidelog.port}`)
+        .replaceAll('localhost:8080', `localhost:${tidelog.httpPort}`)
+      const { stdout, stderr, status } = spawnSync('sh', ['-c', words], { encoding: 'utf8', timeout: 30_000 })
       assert.deepEqual({ stdout, stderr, status }, { stdout: output, stderr: '', status: 0 }, command)
     }
     try {
-      const session = sessionOf(readme)
-      assert.equal(session.length, 6)
+      const session = [...sessionOf('A session with kcat'), ...sessionOf('Health, metrics, JSON')]
+      assert.equal(session.length, 9)
       for (const step of session) run(step)
       await tidelog.kill()
-      tidelog = await Tidelog.start({ dataDir: dir.path, port })
+      tidelog = await Tidelog.start(options)
       for (const step of session.filter(({ output }) => output !== '')) run(afterRestart(step))
     } finally {
       await tidelog.kill()

@@ -31,8 +31,10 @@ export async function buildApp({ subject, onFault }: AppOptions): Promise<App> {
     routerOptions: { maxParamLength: pathBytesMax },
     frameworkErrors: onError,
   })
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', async (_request, reply, payload) => {
     reply.headers({ 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
+    // For people at a terminal.
+    return typeof payload === 'string' && !payload.endsWith('\n') ? `${payload}\n` : payload
   })
   app.setNotFoundHandler((request, reply) =>
     refuse(reply, problem('UNKNOWN_PATH', `there is nothing at ${pathOf(request.url)}`, 'see docs/http.md')),
