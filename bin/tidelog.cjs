@@ -11,6 +11,6 @@ if (Number(process.versions.node.split('.')[0]) < neededMajor) {
 }
 require('node:module').enableCompileCache()
 import('../dist/cli/main.js').catch(error => {
-  process.stderr.write(`tidelog: ${error && error.message}\n`)
+  process.stderr.write(`tidelog: ${error}\n`)
   process.exit(1)
 })
