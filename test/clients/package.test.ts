@@ -23,10 +23,11 @@ const ingredients = [
   'tsconfig.build.json',
 ]
 const commandMsMax = 120_000
+const { PATH = '' } = process.env
 const environment = {
   ...process.env,
   // The Node that runs this test, for npm's scripts and the command of the package too.
-  PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`,
+  PATH: `${dirname(process.execPath)}${delimiter}${PATH}`,
   NODE_TEST_CONTEXT: undefined,
   NO_COLOR: '1',
 }
@@ -68,22 +69,22 @@ const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--lo
 describe('the package', () => {
   let dir: TempDir
   let tarball: string
-  let isInstalled = false
+  /** An empty project, until the package is in it. */
+  let project: string
 
-  /** A project of its own with the package in it. */
-  function project(name: string, from?: string): string {
-    const folder = join(dir.path, name)
-    mkdirSync(folder)
-    if (from === undefined) writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
-    else cpSync(join(root, from), folder, { recursive: true })
-    const { status, output } = run(folder, 'npm', ...install, tarball)
-    if (status !== 0 && /EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ENETUNREACH|ETIMEDOUT/.test(output)) return ''
+  /** False when the registry cannot be reached. */
+  function isInstalled(...packages: string[]): boolean {
+    const { status, output } = run(project, 'npm', ...install, ...packages)
+    if (status !== 0 && /EAI_AGAIN|ENOTFOUND|ECONNREFUSED|ENETUNREACH|ETIMEDOUT/.test(output)) return false
     assert.equal(status, 0, output)
-    return folder
+    return true
   }
 
   before(async () => {
     dir = await tempDir()
+    project = join(dir.path, 'project')
+    mkdirSync(project)
+    writeFileSync(join(project, 'package.json'), '{ "private": true, "type": "module" }')
   })
   after(() => dir[Symbol.asyncDispose]())
 
@@ -118,48 +119,57 @@ describe('the package', () => {
     assert.equal(readFileSync(join(checkout, 'package.json'), 'utf8'), manifest)
   })
 
-  it('is imported, required and compiled against in an empty project; its thread and its command run', async t => {
-    const folder = project('empty')
-    if (folder === '') return t.skip(registryMissing)
-    isInstalled = true
+  it('is imported and required in an empty project; its thread and its command run', async t => {
+    if (!isInstalled(tarball)) return t.skip(registryMissing)
     const use = `
       await broker.createTopic('t', { configs: { 'compression.type': 'zstd' } })
       await broker.produce('t', { value: 'through the thread' })
       for await (const { value } of broker.read('t')) console.log(String(value))`
     writeFileSync(
-      join(folder, 'import.ts'),
+      join(project, 'import.ts'),
       `import { startBroker } from 'tidelog'\nawait using broker = await startBroker({ http: true })\n${use}`,
     )
     writeFileSync(
-      join(folder, 'require.cjs'),
+      join(project, 'require.cjs'),
       `const { startBroker } = require('tidelog')
        startBroker().then(async broker => { ${use}\n await broker.close() })`,
     )
     for (const file of ['import.ts', 'require.cjs']) {
-      assert.equal(mustRun(folder, process.execPath, file).trim(), 'through the thread')
+      assert.equal(mustRun(project, process.execPath, file).trim(), 'through the thread')
     }
     const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { version: string }
-    assert.equal(mustRun(folder, 'npx', '--no-install', 'tidelog', '--version').split('\n')[0], version)
-    const bin = join(folder, 'node_modules', 'tidelog', 'bin', 'tidelog.cjs')
+    assert.equal(mustRun(project, 'npx', '--no-install', 'tidelog', '--version').split('\n')[0], version)
+    const bin = join(project, 'node_modules', 'tidelog', 'bin', 'tidelog.cjs')
     await startsAndStops(bin, join(dir.path, 'data'))
   })
 
-  for (const [example, command] of [
-    ['node-test', 'test'],
-    ['vitest', 'test'],
-    ['log', 'start'],
-  ] as const) {
-    it(`runs the example ${example}, which compiles against its types`, t => {
-      if (!isInstalled) return t.skip(registryMissing)
-      const folder = project(example, `examples/${example}`)
-      if (folder === '') return t.skip(registryMissing)
-      const output = mustRun(folder, 'npm', 'run', command, '--loglevel=error')
-      if (command === 'start') assert.match(output, /mailed 3 of offsets 0 to 2/)
-      else assert.match(output, /(?:pass|Tests)\s+[23]/)
+  it('runs the examples, which compile against its types', t => {
+    const examples = [
+      ['node-test', 'test'],
+      ['vitest', 'test'],
+      ['log', 'start'],
+    ] as const
+    const needed = new Set(examples.flatMap(([name]) => dependenciesOf(join(root, 'examples', name))))
+    if (!isInstalled(tarball, ...needed)) return t.skip(registryMissing)
+    for (const [name, script] of examples) {
+      const folder = join(project, name)
+      cpSync(join(root, 'examples', name), folder, { recursive: true })
+      const output = mustRun(folder, 'npm', 'run', script, '--loglevel=error')
+      assert.match(output, script === 'start' ? /mailed 3 of offsets 0 to 2/ : /(?:pass|Tests)\s+[23]/)
       compiles(folder)
-    })
-  }
+    }
+  })
 })
+
+/** As its manifest pins them, but for the package itself. */
+function dependenciesOf(example: string): string[] {
+  const { dependencies = {}, devDependencies = {} } = JSON.parse(
+    readFileSync(join(example, 'package.json'), 'utf8'),
+  ) as Partial<Record<'dependencies' | 'devDependencies', Record<string, string>>>
+  return Object.entries({ ...dependencies, ...devDependencies }).flatMap(([name, version]) =>
+    name === 'tidelog' ? [] : `${name}@${version}`,
+  )
+}
 
 /** The program's own checks are on; of its dependencies, the package is looked at by what the program uses of it. */
 function compiles(folder: string): void {
