@@ -378,6 +378,20 @@ describe('a topic that is deleted', () => {
     assert.equal(await committedOffset(groups, 'g'), -1)
   })
 
+  test('and made again has none of them, although it is not yet durable that they are gone, or never will be', async () => {
+    const { storage, id, groups } = scene()
+    await groups.commit(committedTo(id))
+    const offsets = storage.topicByName(offsetsTopicName)!.partitions[partitionFor('g', 2)]!
+    offsets.hold()
+    await storage.deleteTopic(id)
+    groups.topicDeleted('tides', id)
+    await settle()
+    storage.add('tides')
+    assert.deepEqual((await groups.fetchOffsets(fetchAll('g'))).partitions, [])
+    const asked = { ...fetchAll('g'), partitions: [{ topic: 'tides', partition: 0 }] }
+    assert.equal((await groups.fetchOffsets(asked)).partitions[0]?.offset, -1)
+  })
+
   test('takes them along at the next start, when the process ended in between', async () => {
     const { clock, storage, id, groups, start } = scene()
     await groups.commit(committedTo(id))

@@ -191,7 +191,7 @@ export class GroupCoordinator implements AsyncDisposable {
   async fetchOffsets({ groupId, partitions }: FetchOffsetsRequest): Promise<FetchOffsetsAnswer> {
     const part = await this.#part(groupId, false)
     if (typeof part === 'string') return { error: part, partitions: [] }
-    return fetchOffsets(this.#look(part, groupId), partitions)
+    return fetchOffsets(this.#look(part, groupId), partitions, (...topic) => this.#isTopicGone(...topic))
   }
 
   /** The first of a group's offsets of some topics, for people; durable ones only. */

@@ -1,5 +1,6 @@
 /** What can be asked of a group without changing it: its description, its line in a list, its offsets. */
 
+import type { TopicId } from '../../base/ids.ts'
 import { eachOffset } from './group-durable.ts'
 import type { CommittedOffset } from './group-record.ts'
 import type { Group, Member } from './group-state.ts'
@@ -51,13 +52,24 @@ export function listed(group: Group): ListedGroup | null {
   }
 }
 
-/** Null for everything that the group has. What is not there has offset -1: no error, a consumer starts as it is set to. */
-export function fetchOffsets(group: Group, partitions: readonly TopicPartition[] | null): FetchOffsetsAnswer {
-  const wanted = partitions ?? eachOffset(group.offsets)
+/**
+ * Null for everything that the group has. What is not there has offset -1: no error, a consumer starts as it is set to. What
+ * was committed of a topic that is gone is not there, although its tombstone may not be durable yet.
+ */
+export function fetchOffsets(
+  group: Group,
+  partitions: readonly TopicPartition[] | null,
+  isTopicGone: (topic: string, topicId: TopicId) => boolean = () => false,
+): FetchOffsetsAnswer {
+  const there = ({ topic, partition }: TopicPartition) => {
+    const value = group.offsets.get(topic)?.get(partition)
+    return value === undefined || isTopicGone(topic, value.topicId) ? undefined : value
+  }
+  const wanted = partitions ?? [...eachOffset(group.offsets)].filter(there)
   return {
     error: 'NONE',
     partitions: Array.from(wanted, ({ topic, partition }) => {
-      const value = group.offsets.get(topic)?.get(partition)
+      const value = there({ topic, partition })
       return {
         topic,
         partition,
