@@ -144,7 +144,7 @@ export class Server implements AsyncDisposable {
         const { buildApp } = await import('./http/app.ts')
         const onFault = (error: unknown, path: string) =>
           backend.reportFault(error, { api: path, version: 0, clientId: null })
-        return buildApp({ subject, onFault })
+        return buildApp({ subject, pace: http.pace, onFault })
       })
     }
     health.ready()

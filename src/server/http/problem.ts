@@ -10,9 +10,11 @@ export const problemStatus = {
   METHOD_NOT_ALLOWED: 405,
   TOO_SLOW: 408,
   BODY_TOO_LARGE: 413,
+  TOO_MANY: 429,
   HEADERS_TOO_LARGE: 431,
   FAILED: 500,
   NOT_READY: 503,
+  BUSY: 503,
 } as const satisfies Readonly<Record<string, number>>
 
 export type ProblemCode = keyof typeof problemStatus

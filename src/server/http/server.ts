@@ -17,6 +17,7 @@ import type { RateLimitedLog } from '../log.ts'
 import type { App } from './app.ts'
 import type { Health } from './health.ts'
 import type { AllowedHosts } from './hosts.ts'
+import { Pace } from './pace.ts'
 import { type Problem, problem, problemStatus } from './problem.ts'
 import { type WebSocketRoute, WebSockets } from './web-sockets.ts'
 
@@ -40,8 +41,11 @@ const bounds = {
   /** How often the times above are looked at. */
   checkMs: 2_000,
   headerBytesMax: 16 * 1024,
-  /** Nobody pipelines more than a few; the answers of a thousand would fill the memory. */
-  inFlightMax: 16,
+  /** Nobody pipelines; the answers of a thousand would fill the memory. */
+  inFlightMax: 4,
+  /** Far more than people and monitors ask, and far less than would be felt by Kafka clients. */
+  health: { perSecond: 200, burst: 200, waitMsMax: 5_000 },
+  routes: { perSecond: 100, burst: 200, waitMsMax: 5_000 },
   /** How long answers under way may take when the node stops. */
   closeMsMax: 1_000,
 }
@@ -57,6 +61,9 @@ export class HttpServer {
   readonly #sockets = new Set<Socket>()
   readonly #inFlight = new WeakMap<Socket, number>()
   readonly #webSockets: WebSockets
+  readonly #healthPace: Pace
+  /** Of everything but health. Whoever answers at length charges it for that. */
+  readonly pace: Pace
   #servers: readonly Server[] = []
   #build: (() => Promise<App>) | null = null
   #app: Promise<App> | null = null
@@ -64,6 +71,8 @@ export class HttpServer {
   private constructor(options: HttpOptions) {
     this.#options = options
     this.#webSockets = new WebSockets(options.log)
+    this.#healthPace = new Pace(bounds.health, options.clock)
+    this.pace = new Pace(bounds.routes, options.clock)
   }
 
   /** Throws `LISTEN` when the port cannot be had. */
@@ -109,6 +118,8 @@ export class HttpServer {
     })
     await Promise.all(closed)
     timer.cancel()
+    this.#healthPace.close()
+    this.pace.close()
     // Those that became WebSockets are nobody's any more.
     for (const socket of this.#sockets) socket.destroy()
   }
@@ -142,21 +153,28 @@ export class HttpServer {
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
     if (!this.#mayAnswer(request, response)) return
+    const isHealth = healthPaths.has(pathOf(request))
+    const pace = isHealth ? this.#healthPace : this.pace
+    const go = () => this.#answer(request, response, isHealth)
+    pace.enter(go, () => refuse(request, response, tooMany))
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse, isHealth: boolean): void {
+    // Its client may be gone by now.
+    if (request.socket.destroyed) return
     const refusal = this.#refusalOf(request)
     if (refusal !== null) refuse(request, response, refusal)
     else if (request.method === 'OPTIONS') response.writeHead(204, { allow: methods }).end()
-    else if (!this.#answerHealth(request, response)) this.#route(request, response)
+    else if (isHealth) this.#answerHealth(request, response)
+    else this.#route(request, response)
   }
 
   /** Answered without anything that could fail or would have to be loaded. */
-  #answerHealth(request: IncomingMessage, response: ServerResponse): boolean {
-    const path = pathOf(request)
+  #answerHealth(request: IncomingMessage, response: ServerResponse): void {
     const { isReady, reasons } = this.#options.health
-    if (path === '/livez') answer(request, response, 200, { status: 'alive' })
-    else if (path !== '/readyz') return false
+    if (pathOf(request) === '/livez') answer(request, response, 200, { status: 'alive' })
     else if (isReady) answer(request, response, 200, { status: 'ready' })
     else answer(request, response, 503, { status: 'not ready', reasons })
-    return true
   }
 
   /** Whoever asks on and on without reading the answers is disconnected. */
@@ -230,6 +248,14 @@ export class HttpServer {
     }
   }
 }
+
+const healthPaths: ReadonlySet<string> = new Set(['/livez', '/readyz'])
+
+const tooMany = problem(
+  'TOO_MANY',
+  'more is asked here than is answered',
+  'ask less often; /metrics changes every two seconds',
+)
 
 const namesHint = 'ask for localhost or an address, or start the node with --http-names'
 
