@@ -5,7 +5,7 @@
  * Changes that meet are put one after the other: each is made for a version of the topic, and made anew when somebody was
  * faster.
  */
-import type { KafkaErrorName } from '../wire/kafka-errors.ts'
+import { type KafkaErrorName, kafkaErrors } from '../wire/kafka-errors.ts'
 import {
   accessRefusal,
   brokerNameRefusal,
@@ -44,13 +44,43 @@ export type Change<A> = (
   context: RequestContext,
 ) => ReadonlyMap<string, string> | ConfigRefusal
 
-export interface ChangeOutcome extends NamedResource {
+interface ChangeOutcome extends NamedResource {
   readonly error: KafkaErrorName
   readonly message: string | null
 }
 
+interface ChangeAnswer {
+  readonly responses: readonly (NamedResource & { readonly errorCode: number; readonly errorMessage: string | null })[]
+}
+
+/** The answer to a request that asks for changes. */
+export async function answerChanges<A extends AskedChange>(
+  resources: readonly A[],
+  change: Change<A>,
+  validateOnly: boolean,
+  context: RequestContext,
+): Promise<ChangeAnswer> {
+  return answerOf(await changeConfigs(resources, change, validateOnly, context))
+}
+
+/** The answer to one that failed as a whole. */
+export function failChanges(resources: readonly NamedResource[], error: KafkaErrorName): ChangeAnswer {
+  return answerOf(resources.map(resource => ({ ...resource, error, message: null })))
+}
+
+function answerOf(outcomes: readonly ChangeOutcome[]): ChangeAnswer {
+  return {
+    responses: outcomes.map(({ resourceType, resourceName, error, message }) => ({
+      resourceType,
+      resourceName,
+      errorCode: kafkaErrors[error],
+      errorMessage: message,
+    })),
+  }
+}
+
 /** The outcomes of a request's changes, one for each resource. */
-export async function changeConfigs<A extends AskedChange>(
+async function changeConfigs<A extends AskedChange>(
   resources: readonly A[],
   change: Change<A>,
   validateOnly: boolean,

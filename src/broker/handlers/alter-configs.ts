@@ -3,34 +3,18 @@
  * clients that read, change and write back undo each other's changes: IncrementalAlterConfigs is for that.)
  */
 import { apis } from '../../wire/api-keys.ts'
-import { kafkaErrors } from '../../wire/kafka-errors.ts'
 import type { AlterConfigsRequest, AlterConfigsResponse } from '../../wire/messages/alter-configs.ts'
-import { type AskedChange, type Change, changeConfigs, invalid } from '../config-changes.ts'
+import { type AskedChange, answerChanges, type Change, failChanges, invalid } from '../config-changes.ts'
 import { checkTopicConfigs } from '../configs.ts'
 import { handler } from '../handler.ts'
 
 export const alterConfigs = handler({
   api: apis.alterConfigs,
 
-  async handle({ resources, validateOnly }: AlterConfigsRequest, context): Promise<AlterConfigsResponse> {
-    const outcomes = await changeConfigs(resources, replace, validateOnly, context)
-    return {
-      responses: outcomes.map(({ error, message, ...resource }) => ({
-        ...resource,
-        errorCode: kafkaErrors[error],
-        errorMessage: message,
-      })),
-    }
-  },
+  handle: ({ resources, validateOnly }: AlterConfigsRequest, context): Promise<AlterConfigsResponse> =>
+    answerChanges(resources, replace, validateOnly, context),
 
-  failed: ({ resources }: AlterConfigsRequest, error): AlterConfigsResponse => ({
-    responses: resources.map(({ resourceType, resourceName }) => ({
-      resourceType,
-      resourceName,
-      errorCode: kafkaErrors[error],
-      errorMessage: null,
-    })),
-  }),
+  failed: ({ resources }: AlterConfigsRequest, error): AlterConfigsResponse => failChanges(resources, error),
 })
 
 const replace: Change<AskedChange> = ({ configs }) => {

@@ -3,12 +3,11 @@
  * added to or taken from a list that has no override is added to or taken from its default.
  */
 import { apis } from '../../wire/api-keys.ts'
-import { kafkaErrors } from '../../wire/kafka-errors.ts'
 import type {
   IncrementalAlterConfigsRequest,
   IncrementalAlterConfigsResponse,
 } from '../../wire/messages/incremental-alter-configs.ts'
-import { type Change, changeConfigs, invalid, configOperations as operations } from '../config-changes.ts'
+import { answerChanges, type Change, failChanges, invalid, configOperations as operations } from '../config-changes.ts'
 import type { ConfigRefusal } from '../config-resources.ts'
 import { type BrokerConfigs, checkTopicConfigs, defaultOf, listItems, topicDefinition } from '../configs.ts'
 import { handler } from '../handler.ts'
@@ -19,28 +18,13 @@ type AskedConfig = AskedResource['configs'][number]
 export const incrementalAlterConfigs = handler({
   api: apis.incrementalAlterConfigs,
 
-  async handle(
+  handle: (
     { resources, validateOnly }: IncrementalAlterConfigsRequest,
     context,
-  ): Promise<IncrementalAlterConfigsResponse> {
-    const outcomes = await changeConfigs(resources, change, validateOnly, context)
-    return {
-      responses: outcomes.map(({ error, message, ...resource }) => ({
-        ...resource,
-        errorCode: kafkaErrors[error],
-        errorMessage: message,
-      })),
-    }
-  },
+  ): Promise<IncrementalAlterConfigsResponse> => answerChanges(resources, change, validateOnly, context),
 
-  failed: ({ resources }: IncrementalAlterConfigsRequest, error): IncrementalAlterConfigsResponse => ({
-    responses: resources.map(({ resourceType, resourceName }) => ({
-      resourceType,
-      resourceName,
-      errorCode: kafkaErrors[error],
-      errorMessage: null,
-    })),
-  }),
+  failed: ({ resources }: IncrementalAlterConfigsRequest, error): IncrementalAlterConfigsResponse =>
+    failChanges(resources, error),
 })
 
 const change: Change<AskedResource> = ({ configs }, overrides, { parts }) => {
