@@ -2,7 +2,7 @@
  * What people and monitors are shown of the broker: topics, groups, how far groups are behind. It only looks, and only at what
  * the principal may see; what it costs is bounded by its caller.
  */
-import type { Offset } from '../base/ids.ts'
+import { noTopicId, type Offset } from '../base/ids.ts'
 import { accessRules, topicRules } from './access.ts'
 import type { BrokerParts } from './context.ts'
 import { type ConfigSource, type configSources, describeTopicConfigs } from './described-configs.ts'
@@ -93,11 +93,11 @@ export class Overview {
     return { described, offsets, leftOut: committed.total - committed.offsets.length }
   }
 
-  /** Null: the partition is gone. */
+  /** Null: the partition is gone, or is another that was made under its name. */
   async #behind({ topic, partition, value }: Committed, lookUps: LookUps): Promise<GroupOffset | null> {
-    const { offset, metadata } = value
+    const { offset, metadata, topicId } = value
     const store = this.#parts.storage.topicByName(topic)?.partitions[partition]
-    if (store === undefined) return null
+    if (store === undefined || (topicId !== noTopicId && store.topicId !== topicId)) return null
     const { highWatermark: end, logStartOffset } = store
     // Records that were deleted before they were read are not read any more, but counted by Kafka's own tools as well.
     const lag = Math.max(end - offset, 0)
