@@ -8,12 +8,10 @@ import { batchHeaderBytes, codecOfBatch, readBatchHeaderOfRope, transactionalBit
 import { walkRecords } from '../wire/records.ts'
 import { type BatchRules, type RefusedBatch, validateBatch } from '../wire/validate-batch.ts'
 import { noTransactions } from './no-transactions.ts'
+import { outOfRange, recordErrorsMax } from './record-rules.ts'
 import type { Acks, AppendOutcome, PartitionStore, RecordError, Topic } from './storage.ts'
 
 export type RefusedAppend = Exclude<AppendOutcome, { readonly error: 'NONE' }>
-
-/** How many of a batch's records are pointed out at most. */
-const recordErrorsMax = 100
 
 export const timedOutAppend: RefusedAppend = {
   error: 'REQUEST_TIMED_OUT',
@@ -69,7 +67,7 @@ function recordErrorsOf(records: Rope | null, batch: RefusedBatch, rules: BatchR
       const early = timestampMs < rules.nowMs - rules.timestampBeforeMaxMs
       const late = timestampMs > rules.nowMs + rules.timestampAfterMaxMs
       if (early || late) {
-        errors.push({ batchIndex: offset, batchIndexErrorMessage: `Timestamp ${timestampMs} is out of range.` })
+        errors.push({ batchIndex: offset, batchIndexErrorMessage: outOfRange(timestampMs) })
       }
       return errors.length < recordErrorsMax
     })

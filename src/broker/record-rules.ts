@@ -31,9 +31,13 @@ export type Looked = { readonly error: 'NONE'; readonly batch: Batch } | Refused
 /** What a batch may unfold to, unless the topic takes messages that are larger still. */
 const unfoldedBytesMax = 64 << 20
 /** How many of a batch's records are pointed out at most. */
-const recordErrorsMax = 100
+export const recordErrorsMax = 100
 
 const noTimestamp = -1
+
+export function outOfRange(timestampMs: number): string {
+  return `Timestamp ${timestampMs} is out of range.`
+}
 
 /** Whether the topic asks for more than the header tells. */
 export function mustBeLookedInto({ compacts, compressionType }: TopicSettings, header: BatchHeader): boolean {
@@ -123,7 +127,7 @@ function judge(
     if (compacts && !hasKey) note(index, 'A compacted topic takes no record without a key.')
     else if (isTimed && timestampMs !== noTimestamp && !(timestampMs >= earliest && timestampMs <= latest)) {
       isMistimed = true
-      note(index, `Timestamp ${timestampMs} is out of range.`)
+      note(index, outOfRange(timestampMs))
     }
   })
   if (errors.length === 0) return { refusal: null, maxTimestamp }
