@@ -371,6 +371,7 @@ describe('the HTTP door', () => {
         ['GET /livez HTTP/1.1\r\n\r\n', 400],
         [`GET /livez HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n`, 200],
         ['GET /livez HTTP/1.0\r\n\r\n', 200],
+        ['GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, close\r\nUpgrade: h2c\r\n\r\n', 200],
       ] as const) {
         assert.match(
           await talk(port, bytes),

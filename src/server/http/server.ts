@@ -134,6 +134,8 @@ export class HttpServer {
         keepAliveTimeout: bounds.keepAliveMs,
         connectionsCheckingInterval: bounds.checkMs,
         maxHeaderSize: bounds.headerBytesMax,
+        // Others, as h2c, are offers that a server may pass over.
+        shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
       },
       (request, response) => this.#onRequest(request, response),
     )
