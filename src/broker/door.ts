@@ -262,6 +262,17 @@ export class Door {
     })
   }
 
+  /** Whether a group has members: then nobody else moves its places. */
+  joined(groupId: string): Promise<Done<{ readonly isJoined: boolean }>> {
+    return this.#attempt('joined', async () => {
+      const refusal = this.#refuseGroup(accessRules.describeGroups, groupId)
+      if (refusal !== null) return refusal
+      const { error, members, state } = await this.#parts.groups.describe(groupId)
+      if (error !== 'NONE' && error !== 'GROUP_ID_NOT_FOUND') return refuse(error, groupId)
+      return { error: 'NONE', isJoined: members.length > 0 || !(state === 'Empty' || state === 'Dead') }
+    })
+  }
+
   async #append(topic: Topic, partition: PartitionStore, records: readonly NewRecord[]) {
     const { clock } = this.#parts
     const nowMs = clock.nowMs()

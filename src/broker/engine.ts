@@ -14,6 +14,7 @@ import type { Topic as TopicRecord } from '../cluster/metadata.ts'
 import { MetadataLog } from '../cluster/metadata-log.ts'
 import { oneCopy } from '../cluster/one-copy.ts'
 import type { Outcome } from '../cluster/outcome.ts'
+import type { RaftStatus } from '../cluster/raft-driver.ts'
 import { replicationOf } from '../cluster/replication.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { Compute } from '../io/compute.ts'
@@ -301,6 +302,11 @@ export class Engine implements Storage, AsyncDisposable {
   async logDirs(): Promise<readonly LogDir[]> {
     const { path, totalBytes, freeBytes } = await this.#io.disk.space()
     return [{ path, totalBytes, usableBytes: freeBytes }]
+  }
+
+  /** How far the metadata's Raft is, as this node knows it. */
+  get raft(): RaftStatus {
+    return this.#metadata.raft
   }
 
   /** A group of one: its only voter leads it and has all of its log. */

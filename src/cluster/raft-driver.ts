@@ -10,8 +10,8 @@ import { TidelogError } from '../base/errors.ts'
 import type { LogIndex, NodeId, Term } from '../base/ids.ts'
 import { invariant, unreachable } from '../base/invariant.ts'
 import { appliedOf, commitOf, createRaft, leaderOf, membershipOf, type Raft, step, termOf } from '../raft/core.ts'
-import type { Effect, RaftEvent, RaftOptions, RaftSettings, Token, Write } from '../raft/events.ts'
-import { lastIndex } from '../raft/log.ts'
+import type { Effect, RaftEvent, RaftOptions, RaftSettings, Role, Token, Write } from '../raft/events.ts'
+import { lastIndex, termAt } from '../raft/log.ts'
 import type { Member, Membership } from '../raft/membership.ts'
 import { entryTypes, type RaftEntry } from '../raft/storage.ts'
 import type { Outcome } from './outcome.ts'
@@ -34,6 +34,22 @@ export interface RaftStatus {
   /** Of this member's own log. */
   readonly last: LogIndex
   readonly membership: Membership
+  readonly role: Role
+  readonly votedFor: NodeId | null
+  readonly applied: LogIndex
+  /** What stands for the beginning of the log, once there is one; null before. */
+  readonly snapshot: EntryPlace | null
+  /** The last entry that has made way for it; null while the log has all. */
+  readonly purged: EntryPlace | null
+  /** The entry since which the membership holds; null for the initial one. */
+  readonly membershipIndex: LogIndex | null
+  /** Of an entry of this member's log; null where it is compacted away. */
+  readonly termOf: (index: LogIndex) => Term | null
+}
+
+export interface EntryPlace {
+  readonly index: LogIndex
+  readonly term: Term
 }
 
 interface Proposal {
@@ -101,6 +117,13 @@ export class RaftDriver {
       commit: commitOf(raft),
       last: lastIndex(raft.log),
       membership: membershipOf(raft),
+      role: raft.role,
+      votedFor: raft.votedFor,
+      applied: appliedOf(raft),
+      snapshot: raft.snapshot === null ? null : { index: raft.snapshot.index, term: raft.snapshot.term },
+      purged: raft.log.beforeIndex === 0 ? null : { index: raft.log.beforeIndex, term: raft.log.beforeTerm },
+      membershipIndex: raft.memberships.at(-1)?.index || null,
+      termOf: index => termAt(raft.log, index),
     }
   }
 

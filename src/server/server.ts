@@ -27,6 +27,7 @@ import { nodeDisk } from './node/disk.ts'
 import { nodeRandom } from './node/random.ts'
 import { openFilesLimit } from './open-files.ts'
 import type { DoorPort, Settings } from './settings.ts'
+import { TextServer } from './text-server.ts'
 import { version } from './version.ts'
 
 /** How long requests in flight may take when the node stops. */
@@ -117,8 +118,14 @@ export class Server implements AsyncDisposable {
       await Promise.all([listener.close(graceMsMax), broker().close()])
     })
 
-    // The text protocol opens here, by `openDoor(settings.textPort, …)`, and mounts `/text` on `http`.
-    const text = null as CountedDoor | null
+    const textLog = log.child({ component: 'text' })
+    const text = await openDoor(settings.textPort, log, port =>
+      openText(port, () => backend, settings, textLog, onFatal),
+    )
+    if (text !== null) {
+      opening.defer(() => text.close(graceMsMax))
+      http?.webSocket('/text', text.webSocketRoute)
+    }
 
     const addressOf = (door: { readonly port: number }) => ({ host: settings.host, port: door.port })
     const doors = {
@@ -275,6 +282,29 @@ function openListener(
     clock: nodeClock,
     log,
     // Only what must stop the process comes this far; the broker answers everything else.
+    onFault: error => onFatal(asError(error)),
+  })
+}
+
+function openText(
+  port: number,
+  behind: () => Backend,
+  settings: Settings,
+  log: Logger,
+  onFatal: (error: Error) => void,
+): Promise<TextServer> {
+  const { textFrameBytesMax, connectionIdleMsMax, requestBudgetBytesMax, connectionsMax, connectionsPerAddressMax } =
+    settings.broker.settings
+  return TextServer.open({
+    host: settings.host,
+    port,
+    behind,
+    limits: { ...defaultLimits, frameBytesMin: 0, frameBytesMax: textFrameBytesMax, idleMsMax: connectionIdleMsMax },
+    requestBudgetBytesMax,
+    connectionsMax,
+    connectionsPerAddressMax,
+    clock: nodeClock,
+    log,
     onFault: error => onFatal(asError(error)),
   })
 }
