@@ -358,7 +358,7 @@ describe('the HTTP door', () => {
       }
       assert.deepEqual(await refused('GET', '{}', { 'content-length': '2' }), [413, 'BODY_TOO_LARGE'])
       const huge = `POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000000000\r\n\r\n${'x'.repeat(100_000)}`
-      assert.match(await talk(port, huge), /^HTTP\/1\.1 405 /)
+      assert.match(await talk(port, huge), /^HTTP\/1\.1 413 /)
       const endless = 'GET /livez HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nffffff\r\nxxx'
       assert.match(await talk(port, endless), /^HTTP\/1\.1 413 /)
     })

@@ -37,7 +37,7 @@ const segmentsMax = 1_000
 /** Of one answer: chains of many partitions come in turns. */
 const groupBounds = { offsetsMax: 10_000, lookUpsMax: 500 }
 /** A name is compared with so many others to find the one that was meant. */
-const candidatesMax = 2_000
+const candidatesMax = 500
 
 async function listTopics({ broker }: Subject, ask: PageAsk) {
   const { items, next } = pageByName(broker().overview(principal).topics(), ({ name }) => name, ask)

@@ -41,6 +41,8 @@ const bounds = {
   /** How often the times above are looked at. */
   checkMs: 2_000,
   headerBytesMax: 16 * 1024,
+  /** No body is read; of a short one the method is what is wrong. */
+  bodyBytesMax: 64 * 1024,
   /** Nobody pipelines; the answers of a thousand would fill the memory. */
   inFlightMax: 4,
   /** Far more than people and monitors ask, and far less than would be felt by Kafka clients. */
@@ -192,7 +194,10 @@ export class HttpServer {
   #refusalOf(request: IncomingMessage): Problem | null {
     const host = request.headers.host
     if (!this.#options.hosts.allows(host)) return foreignHost(host ?? '')
-    const { method = '' } = request
+    const { method = '', headers } = request
+    if (Number(headers['content-length'] ?? 0) > bounds.bodyBytesMax) {
+      return problem('BODY_TOO_LARGE', `the body is longer than ${bounds.bodyBytesMax} bytes`, 'nothing here takes one')
+    }
     if (!reading.has(method) && method !== 'OPTIONS') {
       return problem('METHOD_NOT_ALLOWED', `${method} is not served here`, `this door only tells: ${methods}`)
     }
