@@ -114,7 +114,8 @@ export class HttpServer {
   async close(): Promise<void> {
     this.stop()
     const closed = this.#servers.map(server => new Promise<void>(resolve => server.close(() => resolve())))
-    for (const server of this.#servers) server.closeIdleConnections()
+    // Idle ones, those that dawdle, and WebSockets that their owner has left.
+    for (const socket of this.#sockets) if ((this.#inFlight.get(socket) ?? 0) === 0) socket.destroy()
     const timer = this.#options.clock.setTimer(bounds.closeMsMax, () => {
       for (const socket of this.#sockets) socket.destroy()
     })
@@ -122,8 +123,6 @@ export class HttpServer {
     timer.cancel()
     this.#healthPace.close()
     this.pace.close()
-    // Those that became WebSockets are nobody's any more.
-    for (const socket of this.#sockets) socket.destroy()
   }
 
   #newServer(): Server {
