@@ -18,6 +18,9 @@ const requestMsMax = 30_000
 const retries = 5
 const retryMs = 400
 
+/** A produce request that a broker holds for longer is asked again; the broker knows that it is the same. */
+export const produceMsMax = 5_000
+
 /** What every client of a command is made with. */
 export function clientOptions(brokers: readonly Address[]): kafka.BaseOptions {
   return {

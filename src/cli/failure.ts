@@ -25,13 +25,13 @@ export class OutputClosed extends Error {
 /** As shells tell it of a program that a Ctrl-C ended. */
 export const interruptedExitCode = 130
 
-/** The sentence and the exit code for whatever was thrown; `doing` is what failed, as in `create topic tides`. */
+/** The sentence and the exit code for whatever was thrown, of several tries for the last; `doing` is what failed, as in `create topic tides`. */
 export function failureOf(error: unknown, doing = ''): CliError {
   if (error instanceof CliError) return error
   const before = doing === '' ? '' : `${doing}: `
   if (error instanceof TidelogError) return new CliError(error.exitCode, `${before}${error.message}`)
   const all = everyError(error)
-  const refusal = all.find(isKafkaError)
+  const refusal = all.findLast(isKafkaError)
   if (refusal !== undefined) return new CliError(exitCodeOf(refusal.apiId), `${before}${sentenceOf(refusal)}`)
   const network = all.find(isOfNetwork)
   if (network !== undefined) {
@@ -56,9 +56,9 @@ export async function attempt<T>(doing: string, work: () => Promise<T>): Promise
   }
 }
 
-/** The name of the Kafka error somewhere in what was thrown, such as `MESSAGE_TOO_LARGE`; null for anything else. */
+/** The name of the (last) Kafka error in what was thrown, such as `MESSAGE_TOO_LARGE`; null for anything else. */
 export function kafkaErrorName(error: unknown): string | null {
-  return everyError(error).find(isKafkaError)?.apiId ?? null
+  return everyError(error).findLast(isKafkaError)?.apiId ?? null
 }
 
 interface KafkaError extends Error {

@@ -4,8 +4,8 @@
  * idempotent: a retry leaves nothing twice.
  */
 import { type MessageToProduce, Producer } from '@platformatic/kafka'
-import type { Cluster } from './connection.ts'
-import { kafkaErrorName } from './failure.ts'
+import { type Cluster, produceMsMax } from './connection.ts'
+import { everyError, kafkaErrorName } from './failure.ts'
 import { counted } from './output.ts'
 
 export const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
@@ -35,12 +35,15 @@ export class Sender implements AsyncDisposable {
   readonly #acks: SendSettings['acks']
   readonly #accounts = new Map<number, Account>()
   #acknowledged = 0
+  /** Sent, and nobody said what became of them. */
+  #unknown = 0
 
   constructor(cluster: Cluster, topic: string, { acks, compression }: SendSettings) {
     this.topic = topic
     this.#acks = acks
     this.#producer = new Producer({
       ...cluster.clientOptions,
+      timeout: produceMsMax,
       acks: acks === 'all' ? -1 : Number(acks),
       idempotent: acks === 'all',
       compression,
@@ -66,7 +69,10 @@ export class Sender implements AsyncDisposable {
     } catch (error) {
       const isTooLarge =
         kafkaErrorName(error) === 'MESSAGE_TOO_LARGE' || kafkaErrorName(error) === 'RECORD_LIST_TOO_LARGE'
-      if (!isTooLarge || records.length === 1) throw error
+      if (!isTooLarge || records.length === 1) {
+        if (mayHaveArrived(error)) this.#unknown += records.length
+        throw error
+      }
       const half = Math.ceil(records.length / 2)
       await this.#batch(partition, records.slice(0, half))
       await this.#batch(partition, records.slice(half))
@@ -82,14 +88,15 @@ export class Sender implements AsyncDisposable {
     this.#acknowledged += count
   }
 
-  /** `3 records acknowledged: tides [0] offsets 0 to 2`. */
+  /** `3 records acknowledged: tides [0] offsets 0 to 2`, with how many more may have arrived where that is not known. */
   summary(): string {
     const what = this.#acks === '0' ? 'sent, acknowledged by nobody' : 'acknowledged'
     const parts = [...this.#accounts]
       .sort(([a], [b]) => a - b)
       .map(([partition, { first, last }]) => `${this.topic} [${partition}]${rangeText(first, last)}`)
     const places = parts.length > placesMax ? `${this.topic}, ${parts.length} partitions` : parts.join(', ')
-    return `${counted(this.#acknowledged, 'record')} ${what}${places === '' ? '' : `: ${places}`}`
+    const unknown = this.#unknown === 0 ? '' : `; ${this.#unknown} more may have arrived`
+    return `${counted(this.#acknowledged, 'record')} ${what}${places === '' ? '' : `: ${places}`}${unknown}`
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -98,6 +105,15 @@ export class Sender implements AsyncDisposable {
 }
 
 const placesMax = 8
+
+/** One of the tries ended without an answer, or with one that leaves it open. */
+function mayHaveArrived(error: unknown): boolean {
+  return everyError(error).some(each => {
+    const { apiId, code } = each as { apiId?: unknown; code?: unknown }
+    if (apiId === 'REQUEST_TIMED_OUT' || apiId === 'NOT_ENOUGH_REPLICAS_AFTER_APPEND') return true
+    return code === 'PLT_KFK_TIMEOUT' || code === 'ECONNRESET' || code === 'EPIPE' || code === 'PLT_KFK_NETWORK'
+  })
+}
 
 function rangeText(first: number, last: number): string {
   if (first < 0) return ''
