@@ -16,7 +16,7 @@ import { type KafkaErrorName, kafkaErrorName } from '../wire/kafka-errors.ts'
 import type { CreateTopicsRequest, CreateTopicsResponse } from '../wire/messages/create-topics.ts'
 import type { DeleteTopicsRequest, DeleteTopicsResponse } from '../wire/messages/delete-topics.ts'
 import type { KafkaRecord } from '../wire/records.ts'
-import { type AccessRule, accessRules, topicRules } from './access.ts'
+import { type AccessRule, accessRules, clusterResource, topicRules } from './access.ts'
 import { appendBatch, refuseTopic, rulesOf, timedOutAppend } from './append.ts'
 import type { BrokerParts, RequestContext } from './context.ts'
 import { within } from './deadline.ts'
@@ -270,6 +270,27 @@ export class Door {
       const { error, members, state } = await this.#parts.groups.describe(groupId)
       if (error !== 'NONE' && error !== 'GROUP_ID_NOT_FOUND') return refuse(error, groupId)
       return { error: 'NONE', isJoined: members.length > 0 || !(state === 'Empty' || state === 'Dead') }
+    })
+  }
+
+  /**
+   * Takes every member out of its group, as if it had left: clients join again, and go on at what is committed. For a state that
+   * was put back, to which the positions that they have in mind do not belong.
+   */
+  dismissMembers(): Promise<Done> {
+    return this.#attempt('dismissMembers', async () => {
+      const { groups, access } = this.#parts
+      if (!access.check(this.#principal, accessRules.listGroups, clusterResource)) {
+        return refuse(accessRules.listGroups.refusal, clusterResource)
+      }
+      const { error, groups: listed } = await groups.list()
+      if (error !== 'NONE') return refuse(error, 'groups')
+      for (const { groupId } of listed) {
+        const { members } = await groups.describe(groupId)
+        const leaving = members.map(({ memberId, instanceId }) => ({ memberId, instanceId, reason: null }))
+        if (leaving.length > 0) await groups.leave({ groupId, members: leaving })
+      }
+      return { error: 'NONE' }
     })
   }
 

@@ -279,9 +279,9 @@ export class EmbeddedBroker implements AsyncDisposable {
    * Puts back what a snapshot kept, or empties the broker where none is given: between two tests, for one. Faults and calls are
    * cleared as well.
    *
-   * Port and connections stay. Requests under way are answered first, those that come meanwhile wait. What clients remember of
-   * records that are gone they find out as from any broker: consumers by their `auto.offset.reset`, members of groups by being
-   * asked to join again.
+   * Port and connections stay. Requests under way are answered first, those that come meanwhile wait. Members of groups are asked
+   * to join again and go on at what is committed. A consumer without a group keeps its position: where that lies behind the end
+   * it is told so and goes by its `auto.offset.reset`.
    */
   async reset(snapshot?: Snapshot): Promise<void> {
     if (snapshot !== undefined && !this.#snapshots.has(snapshot)) {
@@ -296,6 +296,7 @@ export class EmbeddedBroker implements AsyncDisposable {
         snapshot === undefined ? this.#place.clear(clusterId) : this.#place.restore(snapshot.kept),
       )
       this.#server.engine.forgetProducers()
+      orThrow(await this.#nowDoor().dismissMembers())
       const { first } = await this.#server.engine.allocateProducerIds(1)
       if (first < producerIdsEnd) await this.#server.engine.allocateProducerIds(producerIdsEnd - first)
       this.#faults.clear()
