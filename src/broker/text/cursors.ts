@@ -1,5 +1,6 @@
 /** The cursors of all groups and topics that somebody reads by. Those that nobody has used for long are forgotten. */
-import { type Clock, sleep } from '../../io/clock.ts'
+import type { Clock } from '../../io/clock.ts'
+import { within } from '../deadline.ts'
 import type { Topic } from '../storage.ts'
 import { Cursor } from './cursor.ts'
 import type { CursorDoor } from './partition-cursor.ts'
@@ -47,7 +48,7 @@ export class Cursors {
   /** Resolves when what was sent is committed, or that took too long. */
   async close(): Promise<void> {
     const closed = Promise.all([...this.#cursors.values()].map(cursor => cursor.close()))
-    await Promise.race([closed, sleep(this.#clock, closeMsMax)])
+    await within(this.#clock, closeMsMax, closed)
     this.#cursors.clear()
   }
 

@@ -123,7 +123,7 @@ export class TextDoor {
   }
 
   async #put(name: string, payload: string): Promise<TextReply> {
-    if (topicNameProblem(name) !== null) return noName
+    if (newTopicNameProblem(name) !== null) return noName
     const done = await this.#parts.door.produce(name, null, [{ value: Buffer.from(payload) }])
     return done.error === 'NONE' ? ok : errorOf(done, name)
   }
@@ -139,9 +139,9 @@ export class TextDoor {
     if (group !== null && (group === '' || group.length > groupNameMax)) {
       return Promise.resolve({ text: 'ERR invalid group name' })
     }
+    // Reading what groups commit would be a commit, too.
+    if (newTopicNameProblem(name) !== null) return Promise.resolve(noName)
     return this.#withTopic(name, async topic => {
-      // What groups commit would be in it.
-      if (topic.internal) return noName
       const cursor = this.#cursors.of(group ?? textGroupId, topic)
       return takenReply(await (command.do === 'get' ? cursor.next(topic) : cursor.skip(topic)), name)
     })
