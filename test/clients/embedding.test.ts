@@ -1,6 +1,7 @@
 /** Brokers inside a program, as its clients and its process see them. */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
@@ -8,6 +9,7 @@ import { Consumer, Producer, stringDeserializers, stringSerializers } from '@pla
 import kafkajs from 'kafkajs'
 import { type EmbeddedBroker, startBroker } from '../../src/index.ts'
 import { root } from '../support/source.ts'
+import { tempDir } from '../support/temp-dir.ts'
 import { eventually } from '../support/waiting.ts'
 
 const index = pathToFileURL(join(root, 'src', 'index.ts')).href
@@ -72,6 +74,23 @@ describe('a program with brokers inside', () => {
       rmSync(dir, { recursive: true })`)
     assert.equal(output, 'acknowledged\n')
   })
+})
+
+describe('the documentation', () => {
+  for (const page of ['docs/embedding.md', 'README.md']) {
+    const blocks = [...readFileSync(join(root, page), 'utf8').matchAll(/```ts\n([\s\S]*?)```/g)]
+    const programs = blocks.map(([, text = '']) => text).filter(text => text.includes("from 'tidelog'"))
+    for (const [i, program] of programs.entries()) {
+      it(`${page}: program ${i + 1} runs as it stands`, async () => {
+        await using dir = await tempDir()
+        const args = ['--input-type=module', '--eval', program.replace("'tidelog'", `'${index}'`)]
+        const options = { cwd: dir.path, encoding: 'utf8', timeout: 20_000 } as const
+        const { status, stdout, stderr } = spawnSync(process.execPath, args, options)
+        assert.equal(status, 0, stderr)
+        assert.match(stdout, program.includes('openLog') ? /^0 something happened\n$/ : /^\d 0 ada \{"amount":3\}\n$/)
+      })
+    }
+  }
 })
 
 describe('clients of a broker that is reset', () => {
