@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { exitCodes } from '../base/errors.ts'
 import { type Address, addressText } from '../server/address.ts'
 import { CliError } from './failure.ts'
-import { askHttp, httpAddress, isObject, notOffered } from './http-api.ts'
+import { askHttp, httpAddress, isObject, notOffered, refuseAnotherBroker } from './http-api.ts'
 import type { BrokerFlags, HttpFlags, OutputFlags } from './options.ts'
 import { show } from './output.ts'
 
@@ -19,6 +19,7 @@ export async function askHealth(
 ): Promise<void> {
   const address = await httpAddress(flags)
   const health = await readyWithin(address, flags.wait ?? 0)
+  if (health.status === 'ready') await refuseAnotherBroker(address, flags)
   const where = addressText(address)
   await show(flags.output, {
     data: { status: health.status, reasons: health.reasons.map(({ code, message }) => ({ code, message })) },

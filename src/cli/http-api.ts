@@ -57,6 +57,24 @@ export async function askApi(address: Address, path: string): Promise<unknown> {
   )
 }
 
+/**
+ * Where nobody said which HTTP port it is, the default one may be another broker's: on one machine there may be several. What
+ * it says of its Kafka port must be what it is asked as.
+ */
+export async function refuseAnotherBroker(address: Address, flags: BrokerFlags & HttpFlags): Promise<void> {
+  if (flags.http !== undefined) return
+  const { parseBrokers } = await import('./brokers.ts')
+  const node = await askApi(address, '/api/v1/node')
+  const { doors } = isObject(node) ? node : {}
+  const { kafka } = isObject(doors) ? doors : {}
+  const said = typeof kafka === 'string' ? parseAddress(kafka) : null
+  if (said === null || parseBrokers(flags.brokers).some(({ port }) => port === said.port)) return
+  throw new CliError(
+    exitCodes.runtime,
+    `http://${addressText(address)} is of another broker (${addressText(said)}); say where this one’s is with --http HOST:PORT`,
+  )
+}
+
 export const notOffered = 'this broker does not offer it; where its HTTP port is another, say so with --http HOST:PORT'
 
 function noAnswer(where: string, error: unknown): string {

@@ -14,10 +14,16 @@ export interface HttpFlags {
   readonly http?: string
 }
 
+const defaultBrokers = 'localhost:9092'
+
 export function brokersOption(): Option {
-  return new Option('-b, --brokers <HOST:PORT>', 'where a broker listens; several with commas between them')
-    .env('TIDELOG_BROKERS')
-    .default('localhost:9092')
+  return (
+    new Option('-b, --brokers <HOST:PORT>', 'where a broker listens; several with commas between them')
+      .env('TIDELOG_BROKERS')
+      .default(defaultBrokers)
+      // An empty variable counts as unset: that is how compose files and shells leave one out.
+      .argParser(text => (text === '' ? defaultBrokers : text))
+  )
 }
 
 export function outputOption(): Option {

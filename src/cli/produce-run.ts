@@ -49,8 +49,10 @@ export async function produce(name: string, files: readonly string[], flags: Pro
       throw new CliError(exitCodes.notFound, `topic ${name} has no partition ${flags.partition}; ${which}`)
     }
     await using sender = new Sender(cluster, name, flags)
+    const isTyped = flags.value === undefined && files.length === 0 && process.stdin.isTTY === true
+    if (isTyped && flags.quiet !== true) note('a line is a record; Ctrl-D ends')
     try {
-      await sendAll(sender, records, { partitions, signal, flags })
+      await sendAll(sender, records, { partitions, signal, flags, isTyped })
     } catch (error) {
       const { message, exitCode } = failureOf(error, `produce to ${name}`)
       throw new CliError(exitCode, `${message}; ${sender.summary()}, nothing after that`)
@@ -97,10 +99,16 @@ interface Sending {
   readonly partitions: number
   readonly signal: AbortSignal
   readonly flags: ProduceFlags
+  /** The lines come from somebody at a terminal. */
+  readonly isTyped: boolean
 }
 
-async function sendAll(sender: Sender, handfuls: Handfuls, { partitions, signal, flags }: Sending): Promise<void> {
-  using progress = new Progress(flags.quiet !== true && !process.stdin.isTTY)
+async function sendAll(
+  sender: Sender,
+  handfuls: Handfuls,
+  { partitions, signal, flags, isTyped }: Sending,
+): Promise<void> {
+  using progress = new Progress(flags.quiet !== true && !isTyped)
   const partitioner = new Partitioner(partitions)
   for await (const handful of handfuls) {
     for (const batch of cut(handful)) {

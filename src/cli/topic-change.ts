@@ -1,7 +1,7 @@
 /** `topic create`, `topic trim`, `topic rm`: what cannot be undone is shown first, and done with `--yes`. */
 import { exitCodes } from '../base/errors.ts'
 import { type Cluster, type TopicFacts, withCluster } from './connection.ts'
-import { attempt, CliError, kafkaErrorName } from './failure.ts'
+import { attempt, CliError, failureOf, kafkaErrorName } from './failure.ts'
 import type { BrokerFlags, OutputFlags } from './options.ts'
 import { counted, note, show, tableOf } from './output.ts'
 import { offsetsOf } from './places.ts'
@@ -26,7 +26,7 @@ export async function createTopic(name: string, flags: CreateFlags): Promise<voi
       })
     } catch (error) {
       if (!ifNotExists || kafkaErrorName(error) !== 'TOPIC_ALREADY_EXISTS') {
-        await attempt(`create topic ${name}`, () => Promise.reject(error))
+        throw failureOf(error, `create topic ${name}`)
       }
       return note(`topic ${name} exists already; it was left as it is`)
     }

@@ -7,7 +7,7 @@
  */
 import { exitCodes } from '../base/errors.ts'
 import { CliError } from './failure.ts'
-import { askApi, httpAddress, isObject } from './http-api.ts'
+import { askApi, httpAddress, isObject, refuseAnotherBroker } from './http-api.ts'
 import type { BrokerFlags, HttpFlags, OutputFlags } from './options.ts'
 import { bytesText, counted, type Json, paint, printable, show, timeText } from './output.ts'
 
@@ -32,6 +32,7 @@ export interface Chain {
 
 export async function showSegments(name: string, flags: BrokerFlags & HttpFlags & OutputFlags): Promise<void> {
   const address = await httpAddress(flags)
+  await refuseAnotherBroker(address, flags)
   const chains: Chain[] = []
   let after: string | null = null
   do {
@@ -78,7 +79,10 @@ function chainDrawing({ partition, leftOut, segments }: Chain, columns: number):
   ]
   const older = leftOut > 0 ? [{ text: `… ${leftOut} older`, how: 'dim' as const }] : []
   const largest = segments.reduce((max, segment) => Math.max(max, segment.bytes), 1)
-  const cells = [...older, ...segments.map(segment => cellOf(segment, largest))]
+  const cells = [
+    ...older,
+    ...segments.map(segment => cellOf(segment, largest, Math.min(widthMax, Math.floor(columns / cellsInLine)))),
+  ]
   return `partition ${partition}   ${facts.join(', ')}\n${wrapped(cells, columns)}`
 }
 
@@ -88,12 +92,13 @@ interface Cell {
 }
 
 const widthMax = 48
+/** Several stand in a line. */
+const cellsInLine = 3
 
-function cellOf(segment: Segment, largestBytes: number): Cell {
+function cellOf(segment: Segment, largestBytes: number, widest: number): Cell {
   const { writer, epoch, base, end, bytes, state } = segment
   const inside = `${writer}@${epoch} ${base}..${end ?? ''} ${bytesText(bytes)}`
-  const width = Math.round((widthMax * bytes) / largestBytes)
-  const padded = inside.padEnd(Math.min(width, widthMax))
+  const padded = inside.padEnd(Math.round((widest * bytes) / largestBytes))
   switch (state) {
     case 'open':
       return { text: `[${padded}>`, how: 'green' }

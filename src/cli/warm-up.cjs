@@ -1,5 +1,6 @@
-// Loads the broker once after an install, so that Node keeps its compiled sources: stripping types at a first start costs more
-// than anything else in it. Nothing depends on it: where it cannot be done, the first start is slower.
+// Loads the broker and the most used commands once after an install, so that Node keeps their compiled sources: stripping
+// types at a first start costs more than anything else in it. Nothing depends on it: where it cannot be done, the first start
+// is slower.
 const module_ = require('node:module')
 const { join } = require('node:path')
 
@@ -11,6 +12,7 @@ async function warmUp() {
   await import('./start.ts')
   await import('../server/log.ts')
   await import('../server/server.ts')
+  for (const verb of ['topic-show', 'produce-run', 'consume-run', 'group-show']) await import(`./${verb}.ts`)
   await import('../server/http/app.ts')
   module_.flushCompileCache()
 }

@@ -191,7 +191,7 @@ describe('topics and groups at the command line', () => {
         assertRefused(['topic', 'segments', 'none', ...http], 5, /there is no topic 'none'/),
         assertRefused(['group', 'info', 'none'], 5, /there is no group 'none'/),
         assertRefused(['topic', 'create', 'a/b'], 1, /INVALID_TOPIC_EXCEPTION/),
-        assertRefused(['topic', 'create', 'x', '--config', 'retention.sm=1'], 1, /retention\.sm/),
+        assertRefused(['topic', 'create', 'x', '--config', 'retention.sm=1'], 1, /did you mean retention\.ms\?/),
         assertRefused(['topic', 'create', 'x', '--partitions', '0'], 2, /whole number from 1/),
         assertRefused(['topic', 'create', 'x', '--partitons', '1'], 2, /Did you mean --partitions\?/),
         assertRefused(['topic', 'lst'], 2, /Did you mean ls\?/),
