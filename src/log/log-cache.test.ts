@@ -68,6 +68,14 @@ describe('the log cache', () => {
     assert.ok(cache.makeRoom(1 << 30), 'alone, one that is larger than everything is admitted')
   })
 
+  it('keeps no more short batches than there is room for with all that is kept beside their bytes', () => {
+    const cache = new LogCache(1024 * kib)
+    const batches = Array.from({ length: 5000 }, () => new Batch(cache, 100))
+    for (const batch of batches) cache.flushed(batch)
+    const kept = batches.filter(batch => !batch.isEvicted).length
+    assert.ok(kept > 500 && kept < 1500, `${kept} are kept`)
+  })
+
   it('gives up what a deleted segment had, flushed or not', () => {
     const cache = new LogCache(256 * kib)
     const batches = Array.from({ length: 10 }, () => new Batch(cache, 20 * kib))

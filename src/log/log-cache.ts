@@ -3,8 +3,9 @@
  * out of the socket's chunks into slabs that are used again and again: so the budget is charged with what is really held,
  * and the garbage collector, which is slow to notice large buffers, has nothing to do with it.
  *
- * Bound: `bytesMax`, in slabs. Flushed batches make room, the longest flushed first; unflushed ones never leave. When those
- * alone fill the budget, `makeRoom` says no and appends wait for the flusher.
+ * Bound: `bytesMax`, in slabs. Flushed batches make room, the longest flushed first, and what is kept beside their bytes
+ * counts there, too; unflushed ones never leave. When those alone fill the budget, `makeRoom` says no and appends wait for the
+ * flusher.
  */
 import { invariant } from '../base/invariant.ts'
 import { type Rope, ropeFrom } from '../base/rope.ts'
@@ -35,6 +36,8 @@ const slabBytesMin = 4096
 const slabsMin = 64
 /** Short batches fill slabs of their own: they are often the thin runs that stay longest, and would keep others' slabs. */
 const shortBatchBytes = 16 * 1024
+/** What is kept of a batch besides its bytes (header, ropes, places), measured; of short ones that is most. */
+const batchOverheadBytes = 640
 /** Flushed batches go when the cache is this full, so that new ones need not wait for an eviction. */
 const evictAbove = 0.75
 
@@ -52,6 +55,7 @@ export class LogCache {
   /** Slabs that nothing is in; with those in use never more than the budget. */
   #free: Slab[] = []
   #slabsInUse = 0
+  #batches = 0
   #unflushedBytes = 0
   #flushed: (Evictable | undefined)[] = []
   #flushedFrom = 0
@@ -92,8 +96,8 @@ export class LogCache {
   /** Takes a copy of a batch's bytes. */
   admit(rope: Rope): CachedBytes {
     const filling = rope.length <= shortBatchBytes ? this.#short : this.#long
-    const chunks: Buffer[] = []
-    const slabs: Slab[] = []
+    let chunks: Buffer[] | null = null
+    let slabs: Slab[] | null = null
     let left = rope.length
     let chunkIndex = 0
     let chunkAt = 0
@@ -112,14 +116,18 @@ export class LogCache {
         }
       }
       slab.batches++
-      slabs.push(slab)
-      chunks.push(target)
+      // As literals, for nearly all have one: an array that was pushed to has room for sixteen more.
+      if (slabs === null) slabs = [slab]
+      else slabs.push(slab)
+      if (chunks === null) chunks = [target]
+      else chunks.push(target)
       filling.at += count
       left -= count
     }
+    this.#batches++
     this.#unflushedBytes += rope.length
     this.#trim()
-    return { rope: ropeFrom(chunks), slabs }
+    return { rope: ropeFrom(chunks ?? []), slabs: slabs ?? [] }
   }
 
   /** The batch is in its segment file, synced: it is only kept because it is recent. */
@@ -137,7 +145,8 @@ export class LogCache {
   }
 
   #trim(bytesTarget = this.#bytesMax * evictAbove): void {
-    while (this.bytes > bytesTarget && this.#flushedFrom < this.#flushed.length) {
+    const isOver = () => this.bytes + this.#batches * batchOverheadBytes > bytesTarget
+    while (isOver() && this.#flushedFrom < this.#flushed.length) {
       const oldest = this.#flushed[this.#flushedFrom]
       this.#flushed[this.#flushedFrom++] = undefined
       invariant(oldest !== undefined, 'a batch is evicted once')
@@ -164,6 +173,7 @@ export class LogCache {
   }
 
   #release(cached: CachedBytes): void {
+    this.#batches--
     for (const slab of cached.slabs) {
       slab.batches--
       invariant(slab.batches >= 0, 'only what is kept is let go')
