@@ -70,6 +70,14 @@ describe('an embedded broker', () => {
     await assert.rejects(broker.produce('many', { value: 'x'.repeat(3000) }), { code: 'TOO_LARGE' })
   })
 
+  it('takes in one call more than its memory for records holds', async () => {
+    await using small = await startBroker({ configs: { 'tidelog.log.cache.bytes': 8 << 20 } })
+    await small.createTopic('large', { partitions: 2 })
+    const value = Buffer.alloc(256 * 1024, 'x')
+    const places = await small.produce('large', Array.from({ length: 96 }, (_, i) => ({ key: `${i}`, value })))
+    assert.deepEqual([places.length, (await valuesOf(small, 'large')).length], [96, 96])
+  })
+
   it('reads from an offset, from a time, and on and on until somebody has enough', async () => {
     await broker.createTopic('reads')
     const startMs = Date.now() - 10_000

@@ -24,6 +24,7 @@ import { type BrokerStartOptions, type CheckedOptions, checkNames, checkOptions,
 import { directoryPlace, type Kept, memoryPlace, type Place } from './place.ts'
 import { type ReadOptions, type ReadSource, readingEnded, readTopic } from './reading.ts'
 import { type ConsumedRecord, newRecord, type ProducerRecord, sizeOf } from './records.ts'
+import { Window } from './window.ts'
 
 /** A topic that is to be made. */
 export interface TopicOptions {
@@ -75,6 +76,8 @@ const produceOptionNames: ReadonlySet<string> = new Set(['partition'] satisfies 
 const lagOptionNames: ReadonlySet<string> = new Set(['topics', 'timeoutMs'] satisfies (keyof LagOptions)[])
 /** What surrounds the records of a batch. */
 const batchOverheadBytes = 61
+/** Of one call; a fraction of the cache. */
+const appendBytesMax = 4 << 20
 
 /**
  * Starts a broker in this process and resolves when Kafka clients are served. Many may run in one process. Nothing is printed,
@@ -388,7 +391,10 @@ export class EmbeddedBroker implements AsyncDisposable {
   }
 }
 
-/** Batches by partition, in the order of the records; those of different partitions side by side. */
+/**
+ * Batches by partition, in the order of the records. So many bytes are under way at a time as the broker has room for; when one
+ * fails no further begins.
+ */
 async function append(
   door: Door,
   topic: string,
@@ -403,34 +409,36 @@ async function append(
     return partition ?? (key === null ? unkeyed : door.partitionFor(found, key))
   })
   const bytesMax = Math.min(found.settings.maxMessageBytes, found.settings.segmentBytes) - batchOverheadBytes
-  const appends = [...indexes].flatMap(([index, members]) =>
-    batchesOf(members, records, bytesMax).map(async batch => {
-      const done = await door.produce(
-        topic,
-        index,
-        batch.map(member => records[member] as NewRecord),
-      )
-      const { baseOffset } = orThrow(done)
-      for (const [i, member] of batch.entries()) places[member] = { partition: index, offset: baseOffset + i }
-    }),
-  )
-  const outcomes = await Promise.allSettled(appends)
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason
+  const window = new Window(appendBytesMax)
+  for (const [index, members] of indexes) {
+    for (const { batch, bytes } of batchesOf(members, records, bytesMax)) {
+      await window.add(bytes, async () => {
+        const drafts = batch.map(member => records[member] as NewRecord)
+        const { baseOffset } = orThrow(await door.produce(topic, index, drafts))
+        for (const [i, member] of batch.entries()) places[member] = { partition: index, offset: baseOffset + i }
+      })
+    }
+  }
+  await window.emptied()
   return places
 }
 
+interface DraftBatch {
+  readonly batch: number[]
+  bytes: number
+}
+
 /** Cut so that each fits; a record that does not fit by itself is refused by the broker. */
-function batchesOf(members: readonly number[], records: readonly NewRecord[], bytesMax: number): number[][] {
-  const batches: number[][] = []
-  let room = 0
+function batchesOf(members: readonly number[], records: readonly NewRecord[], bytesMax: number): DraftBatch[] {
+  const batches: DraftBatch[] = []
   for (const member of members) {
     const bytes = sizeOf(records[member] as NewRecord)
-    if (bytes > room) {
-      batches.push([])
-      room = bytesMax
+    const last = batches.at(-1)
+    if (last === undefined || last.bytes + bytes > bytesMax) batches.push({ batch: [member], bytes })
+    else {
+      last.batch.push(member)
+      last.bytes += bytes
     }
-    batches.at(-1)?.push(member)
-    room -= bytes
   }
   return batches
 }
