@@ -15,7 +15,7 @@ const count = 50
 export const codecScenario: Scenario = {
   name: 'codecs',
   about:
-    'none, gzip, snappy, lz4 and zstd: written by this client, read by all of the run, and stored as they were meant',
+    'none, gzip, snappy, lz4 and zstd: written by this client and, with compression.type, by the broker, read by all, and stored as they were meant',
   limitMs: 120_000,
   async run(stage) {
     for (const { client, codec, error } of stage.run.unwritten) {

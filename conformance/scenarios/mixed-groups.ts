@@ -7,7 +7,8 @@ import { type Client, type Run, type Stage, unique } from '../harness/stage.ts'
 import { Crowd, type Member } from './crowd.ts'
 import { Feed } from './feed.ts'
 
-const settleMs = 30_000
+/** A member that misses a rebalance is waited for as long as any member's rebalance timeout, which is 60 s with some libraries. */
+const settleMs = 75_000
 
 export interface MixedGroup {
   readonly name: string
