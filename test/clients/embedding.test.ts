@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { after, before, describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { Consumer, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
@@ -73,6 +75,36 @@ describe('a program with brokers inside', () => {
       for await (const { value } of broker.read('t')) console.log(String(value))
       rmSync(dir, { recursive: true })`)
     assert.equal(output, 'acknowledged\n')
+  })
+})
+
+describe('the other doors of a broker inside', () => {
+  it('are open when they are asked for, stay through a reset, and close with it', async () => {
+    await using broker = await startBroker({ text: true, http: true })
+    const [host = '', port] = (broker.text ?? '').split(':')
+    const socket = connect(Number(port), host)
+    const lines = createInterface({ input: socket })[Symbol.asyncIterator]()
+    const say = async (line: string) => {
+      socket.write(`${line}\n`)
+      return (await lines.next()).value
+    }
+    const topics = async () => {
+      const answer = await fetch(`http://${broker.http}/api/v1/topics`)
+      return ((await answer.json()) as { topics: { name: string }[] }).topics.map(({ name }) => name)
+    }
+    assert.equal(await say('REGISTER logs'), 'OK')
+    assert.equal(await say('PUT logs hello'), 'OK')
+    assert.deepEqual(await topics(), ['logs'])
+    const kept = await broker.snapshot()
+    await broker.reset()
+    assert.equal(await say('GET logs'), 'ERR unknown topic logs')
+    assert.deepEqual(await topics(), [])
+    await broker.reset(kept)
+    assert.equal(await say('GET logs'), 'OK hello')
+    const ended = new Promise(resolve => socket.once('close', resolve))
+    await broker.close()
+    await ended
+    await assert.rejects(fetch(`http://${broker.http}/livez`))
   })
 })
 
