@@ -429,9 +429,16 @@ export class PartitionLog implements BatchOwner {
 
   async #flushRun(segment: Segment, run: readonly CachedBatch[]): Promise<void> {
     await this.#makeFile(segment)
+    if (segment.isDropped) return
     const chunks: Buffer[] = []
     for (const batch of run) chunks.push(...batch.body.chunks)
-    await this.store.descriptors.writeSynced(segment.logPath, chunks, segment.progress.flushedBytes)
+    // When the segment is dropped meanwhile, its batches are let go: their memory must not be used again under the write.
+    const giveBack = lend(run.flatMap(batch => batch.cached.slabs))
+    try {
+      await this.store.descriptors.writeSynced(segment.logPath, chunks, segment.progress.flushedBytes)
+    } finally {
+      giveBack()
+    }
     if (segment.isDropped) return
     segment.noteFlushed(run)
     const touched = this.#noteProducers(run)
