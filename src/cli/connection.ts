@@ -15,7 +15,8 @@ import { CliError, everyError, failureOf } from './failure.ts'
 const clientId = 'tidelog-cli'
 const connectMsMax = 5_000
 const requestMsMax = 30_000
-const retries = 5
+/** Enough for a broker that is started again. */
+const retries = 12
 const retryMs = 400
 
 /** A produce request that a broker holds for longer is asked again; the broker knows that it is the same. */

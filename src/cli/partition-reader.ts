@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { fetchV17, KafkaRecord, RecordsBatch } from '@platformatic/kafka'
 import type { Cluster, TopicFacts } from './connection.ts'
 import type { Printer } from './consume-run.ts'
-import { kafkaErrorName } from './failure.ts'
+import { everyError, kafkaErrorName } from './failure.ts'
 import type { ConsumedRecord } from './format.ts'
 import { offsetsOf } from './places.ts'
 import type { Place } from './values.ts'
@@ -31,6 +31,8 @@ const waitMs = 500
 const partitionBytesMax = 1 << 20
 const answerBytesMax = 8 << 20
 const retriesMax = 20
+/** Who follows waits for a broker that is started again, however long that takes within reason. */
+const followRetriesMax = 1_000
 const retryMs = 250
 
 export async function readPartitions(cluster: Cluster, topic: TopicFacts, options: ReadOptions): Promise<void> {
@@ -74,9 +76,10 @@ class PartitionReader {
         await Promise.all(byLeader.map(([leader, positions]) => this.#turn(leader, positions)))
         failures = 0
       } catch (error) {
-        if (!isPassing(error) || ++failures > retriesMax) throw error
+        if (!isPassing(error) || ++failures > (this.#options.follow ? followRetriesMax : retriesMax)) throw error
         await sleep(retryMs)
-        await this.#findLeaders()
+        // As long as nobody answers, the leaders are who they were.
+        await Promise.race([this.#findLeaders().catch(() => undefined), this.#aborted()])
       }
     }
   }
@@ -164,5 +167,7 @@ const passing = new Set([
 function isPassing(error: unknown): boolean {
   const name = kafkaErrorName(error)
   if (name !== null) return passing.has(name)
-  return /PLT_KFK_(?:NETWORK|TIMEOUT)|^E[A-Z]+$/.test(String((error as { code?: unknown }).code))
+  return everyError(error).some(each =>
+    /^(?:PLT_KFK_(?:NETWORK|TIMEOUT)|E[A-Z]+)$/.test(String((each as { code?: unknown }).code)),
+  )
 }

@@ -9,7 +9,7 @@ import { type TempDir, tempDir } from '../support/temp-dir.ts'
 import { Tidelog } from '../support/tidelog.ts'
 import { eventually } from '../support/waiting.ts'
 
-describe('records at the command line', () => {
+const recordTests = () => {
   let dir: TempDir
   let tidelog: Tidelog
   let cli: Cli
@@ -124,7 +124,35 @@ describe('records at the command line', () => {
     assert.match(keys.stderr, /line 1 of standard input has no '=' between key and value; 0 records acknowledged/)
   })
 
-  it('of a broker whose disk is full: exactly those are there that were acknowledged', {
+  describe('are not asked for', () => {
+    async function assertRefused(words: readonly string[], code: number, message: RegExp): Promise<void> {
+      const ended: Ended = await cli.run(words)
+      assert.equal(ended.code, code, ended.stderr)
+      assert.match(ended.stderr, message)
+      assert.match(ended.stderr, /^tidelog: [^\n]+\n$/)
+      assert.equal(ended.stdout, '')
+    }
+
+    it('where the words contradict each other or name what there is not', async () => {
+      await Promise.all([
+        assertRefused(['consume', 'tidse'], 5, /no topic 'tidse' .*did you mean 'tides'\?/),
+        assertRefused(['produce', 'tidse'], 5, /did you mean 'tides'\?; --create makes it/),
+        assertRefused(['produce', 'tides', '-p', '7', '-v', 'x'], 5, /no partition 7; it has only partition 0/),
+        assertRefused(['produce', 'tides', join(dir.path, 'none.txt')], 5, /none\.txt: there is no such file/),
+        assertRefused(['consume', 'tides', '-f', '%x'], 2, /there is no %x/),
+        assertRefused(['consume', 'tides', '-o', 'yesterday'], 2, /beginning, end, an offset/),
+        assertRefused(['produce', 'tides', '--count', '3'], 2, /give a --value/),
+        assertRefused(['consume', 'tides', '--folow'], 2, /Did you mean --follow\?/),
+      ])
+    })
+  })
+}
+
+// Side by side, as the full disk is mostly waited for.
+describe('records at the command line', { concurrency: 2 }, () => {
+  describe('that a broker takes', recordTests)
+
+  it('of which a broker with a full disk takes no more: exactly those are there that were acknowledged', {
     skip: withoutSmallDisk,
   }, async () => {
     await using disk = await smallDisk(40 << 20)
@@ -148,28 +176,5 @@ describe('records at the command line', () => {
     assert.ok(told !== null, refused.stderr)
     const last = await full.text(['consume', 'tides', '-o', '-1', '-f', '%o %s\\n'])
     assert.ok(last.startsWith(`${Number(told[1]) - 1} ${told[1]} `), `${told[1]}: ${last.slice(0, 20)}`)
-  })
-
-  describe('are not asked for', () => {
-    async function assertRefused(words: readonly string[], code: number, message: RegExp): Promise<void> {
-      const ended: Ended = await cli.run(words)
-      assert.equal(ended.code, code, ended.stderr)
-      assert.match(ended.stderr, message)
-      assert.match(ended.stderr, /^tidelog: [^\n]+\n$/)
-      assert.equal(ended.stdout, '')
-    }
-
-    it('where the words contradict each other or name what there is not', async () => {
-      await Promise.all([
-        assertRefused(['consume', 'tidse'], 5, /no topic 'tidse' .*did you mean 'tides'\?/),
-        assertRefused(['produce', 'tidse'], 5, /did you mean 'tides'\?; --create makes it/),
-        assertRefused(['produce', 'tides', '-p', '7', '-v', 'x'], 5, /no partition 7; it has only partition 0/),
-        assertRefused(['produce', 'tides', join(dir.path, 'none.txt')], 5, /none\.txt: there is no such file/),
-        assertRefused(['consume', 'tides', '-f', '%x'], 2, /there is no %x/),
-        assertRefused(['consume', 'tides', '-o', 'yesterday'], 2, /beginning, end, an offset/),
-        assertRefused(['produce', 'tides', '--count', '3'], 2, /give a --value/),
-        assertRefused(['consume', 'tides', '--folow'], 2, /Did you mean --follow\?/),
-      ])
-    })
   })
 })
