@@ -50,7 +50,7 @@ for (const platform of process.platform === 'linux' ? (['linux', 'darwin'] as co
         await assert.rejects(lockDataDir(dataDir, platform), {
           code: 'DATA_DIR_IN_USE',
           exitCode: 78,
-          message: `data directory ${dataDir}: process ${holder.pid} uses it; stop that one, or give this one another --data-dir`,
+          message: `data directory ${dataDir}: process ${holder.pid} uses it; stop that one, or give this one another directory`,
         })
       } finally {
         await kill(holder)

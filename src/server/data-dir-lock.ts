@@ -37,7 +37,7 @@ export async function lockDataDir(dataDir: string, platform = process.platform):
   const who = holder === null || holder === '' ? 'another process' : `process ${holder}`
   throw new TidelogError(
     'DATA_DIR_IN_USE',
-    `data directory ${resolve(dataDir)}: ${who} uses it; stop that one, or give this one another --data-dir`,
+    `data directory ${resolve(dataDir)}: ${who} uses it; stop that one, or give this one another directory`,
   )
 }
 

@@ -24,7 +24,7 @@ describe('the data directory', () => {
     await writeFile(path, '')
     await assert.rejects(makeDataDir(path), {
       code: 'CONFIG',
-      message: /file: cannot be used \(EEXIST.*check --data-dir/,
+      message: /file: cannot be used \(EEXIST.*check the path/,
     })
     await assert.rejects(makeDataDir(join(path, 'below')), { code: 'CONFIG', message: /ENOTDIR/ })
   })

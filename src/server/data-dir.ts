@@ -12,7 +12,11 @@ export async function makeDataDir(dataDir: string): Promise<void> {
     await fs.access(path, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
   } catch (error) {
     const why = (error as Error).message
-    throw new TidelogError('CONFIG', `data directory ${path}: cannot be used (${why}); check --data-dir`, error)
+    throw new TidelogError(
+      'CONFIG',
+      `data directory ${path}: cannot be used (${why}); check the path and its permissions`,
+      error,
+    )
   }
 }
 
