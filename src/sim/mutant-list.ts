@@ -270,10 +270,14 @@ export const mutants: readonly Mutant[] = [
     ),
   },
   {
-    name: 'keeps offsets of topics whose deletion was cut off',
+    name: 'takes what was committed of a topic for that of the next one under its name',
     scenario: 'groups',
     seedsMax: 100,
-    bug: edit('broker/groups/part.ts', 'if (isGone) stale.push', 'if (isGone && topic.length === 0) stale.push'),
+    bug: edit(
+      'broker/groups/coordinator.ts',
+      'found === undefined || (topicId !== noTopicId && found.id !== topicId)',
+      'found === null',
+    ),
   },
   {
     name: 'answers for groups before they are loaded',
