@@ -74,7 +74,10 @@ describe('an embedded broker', () => {
     await using small = await startBroker({ configs: { 'tidelog.log.cache.bytes': 8 << 20 } })
     await small.createTopic('large', { partitions: 2 })
     const value = Buffer.alloc(256 * 1024, 'x')
-    const places = await small.produce('large', Array.from({ length: 96 }, (_, i) => ({ key: `${i}`, value })))
+    const places = await small.produce(
+      'large',
+      Array.from({ length: 96 }, (_, i) => ({ key: `${i}`, value })),
+    )
     assert.deepEqual([places.length, (await valuesOf(small, 'large')).length], [96, 96])
   })
 

@@ -248,7 +248,7 @@ export class EmbeddedBroker implements AsyncDisposable {
     wholeOption('lag', lag, 0)
     const untilMs = nodeClock.monotonicMs() + wholeOption('timeoutMs', timeoutMs, 0)
     for (;;) {
-      const behind = await this.#pass(() => lagOf(this.#nowDoor(), textOf(group, 'A group'), topics))
+      const behind = await this.#pass(() => lagOf(this.#nowDoor(), textOf(group, 'A group'), topics)).catch(notYet)
       if (behind !== null && behind <= lag) return
       if (nodeClock.monotonicMs() >= untilMs) {
         const state = behind === null ? 'has not committed anything' : `is ${behind} records behind`
@@ -426,6 +426,12 @@ async function append(
 interface DraftBatch {
   readonly batch: number[]
   bytes: number
+}
+
+/** A coordinator that has just begun is asked again. */
+function notYet(error: unknown): null {
+  if (error instanceof TidelogError && error.code === 'OVERLOADED') return null
+  throw error
 }
 
 /** Cut so that each fits; a record that does not fit by itself is refused by the broker. */

@@ -20,6 +20,8 @@ interface Page {
 interface File {
   pages: Map<number, Page>
   size: number
+  /** It has no name any more, and what it takes up is not counted: somebody may still have it open. */
+  isRemoved: boolean
 }
 
 /** What a disk holds at one moment; never changes. */
@@ -56,7 +58,7 @@ export class MemoryDisk implements Disk {
     const found = this.#files.get(path)
     if (found !== undefined) return new MemoryFile(found, this.#pages)
     if (mode !== 'create' || !this.#folders.has(parentOf(path))) throw systemError('ENOENT', path)
-    const made: File = { pages: new Map(), size: 0 }
+    const made: File = { pages: new Map(), size: 0, isRemoved: false }
     this.#files.set(path, made)
     return new MemoryFile(made, this.#pages)
   }
@@ -88,6 +90,7 @@ export class MemoryDisk implements Disk {
     const file = this.#files.get(path)
     if (file === undefined) return
     this.#files.delete(path)
+    file.isRemoved = true
     this.#usedBytes -= file.pages.size * pageBytes
   }
 
@@ -106,13 +109,13 @@ export class MemoryDisk implements Disk {
     writable: (file, index) => {
       const page = file.pages.get(index)
       if (page?.owner === this.#owner) return page.bytes
-      if (page === undefined) this.#take(pageBytes)
+      if (page === undefined && !file.isRemoved) this.#take(pageBytes)
       const bytes = page === undefined ? Buffer.alloc(pageBytes) : Buffer.from(page.bytes)
       file.pages.set(index, { bytes, owner: this.#owner })
       return bytes
     },
     drop: (file, index) => {
-      if (file.pages.delete(index)) this.#usedBytes -= pageBytes
+      if (file.pages.delete(index) && !file.isRemoved) this.#usedBytes -= pageBytes
     },
   }
 
@@ -212,7 +215,7 @@ function eachPage(
 }
 
 function copyOf({ pages, size }: Readonly<File>): File {
-  return { pages: new Map(pages), size }
+  return { pages: new Map(pages), size, isRemoved: false }
 }
 
 function parentOf(path: string): string {

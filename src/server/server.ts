@@ -101,11 +101,16 @@ export class Server implements AsyncDisposable {
         onFatal,
         ...(intercept === undefined ? {} : { intercept }),
       })
-    let backend = await openBackend(inside?.disk ?? nodeDisk(settings.dataDir))
+    let disk = inside?.disk ?? nodeDisk(settings.dataDir)
+    let backend = await openBackend(disk)
     opening.defer(() => backend.close())
     const swap = async (change: () => Promise<Disk>) => {
       await backend.close()
-      backend = await openBackend(await change())
+      try {
+        disk = await change()
+      } finally {
+        backend = await openBackend(disk)
+      }
     }
     // Asked for with each request: `swap` puts another in its place.
     const broker = () => backend.broker
