@@ -86,12 +86,15 @@ class TextWebSocket {
   #isPaused = false
   #lastActivityMs: number
   #onEmpty: (() => void) | null = null
+  /** Commands whose turn it is, once earlier replies have been read. */
+  readonly #unread: (() => void)[] = []
 
   constructor(socket: WebSocket, options: WebSocketsOptions) {
     this.#socket = socket
     this.#options = options
     this.#lastActivityMs = options.clock.monotonicMs()
     socket.on('message', data => this.#onMessage(data as Buffer))
+    socket.on('close', () => this.#goOn())
   }
 
   sweep(): void {
@@ -134,13 +137,15 @@ class TextWebSocket {
     this.#inFlightBytes += bytes.length
     this.#pace()
     this.#turns
-      .run(isPut(content), () => runCommand(this.#options.door(), content))
+      .run(isPut(content), () => this.#whenRead(() => runCommand(this.#options.door(), content)))
       .then(
         ({ text, settled }) => {
+          if (this.#socket.readyState !== this.#socket.OPEN) return settled?.(false)
           this.#socket.send(text, error => {
             settled?.(!error)
             this.#touch()
             this.#pace()
+            this.#goOn()
           })
         },
         error => {
@@ -158,6 +163,19 @@ class TextWebSocket {
 
   #touch(): void {
     this.#lastActivityMs = this.#options.clock.monotonicMs()
+  }
+
+  /** Messages come many at a time, even where it is not read any more: those wait here, in order. */
+  #whenRead<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#unread.length === 0 && this.#socket.bufferedAmount < unreadBytesMax) return work()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#unread.push(resolve)
+    return promise.then(work)
+  }
+
+  #goOn(): void {
+    const isOver = this.#socket.readyState !== this.#socket.OPEN
+    if (isOver || this.#socket.bufferedAmount < unreadBytesMax) for (const begin of this.#unread.splice(0)) begin()
   }
 
   /** Reads on while there is room for what comes of it. */
