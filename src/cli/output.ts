@@ -2,7 +2,9 @@
  * What commands print: data on standard output, in the form that was asked for, everything else on standard error. Colour
  * only on a terminal, and not where NO_COLOR is set.
  */
-import { OutputClosed } from './failure.ts'
+import { writeSync } from 'node:fs'
+import { exitCodes } from '../base/errors.ts'
+import { CliError, OutputClosed } from './failure.ts'
 import { oneLine } from './say.ts'
 
 export const outputFormats = ['table', 'json', 'yaml', 'name'] as const
@@ -58,12 +60,20 @@ export function write(data: string | Uint8Array): Promise<void> {
 
 function outputFailure(error: Error): Error {
   const { code } = error as NodeJS.ErrnoException
-  return code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED' ? new OutputClosed('nobody reads the output') : error
+  if (code === 'EPIPE' || code === 'ERR_STREAM_DESTROYED') return new OutputClosed('nobody reads the output')
+  return new CliError(
+    exitCodes.runtime,
+    `standard output cannot be written (${code ?? error.message}); is its disk full?`,
+  )
 }
 
 /** A remark on standard error, without the program's name: it is no error. */
 export function note(text: string): void {
-  process.stderr.write(`${oneLine(text)}\n`)
+  try {
+    writeSync(2, `${oneLine(text)}\n`)
+  } catch {
+    // Nobody listens.
+  }
 }
 
 export interface Column<Row> {

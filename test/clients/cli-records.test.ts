@@ -150,7 +150,7 @@ const recordTests = () => {
 
 // Side by side, as the full disk is mostly waited for.
 describe('records at the command line', { concurrency: 2 }, () => {
-  describe('that a broker takes', recordTests)
+  describe('that a broker takes', { concurrency: 1 }, recordTests)
 
   it('of which a broker with a full disk takes no more: exactly those are there that were acknowledged', {
     skip: withoutSmallDisk,
