@@ -152,7 +152,9 @@ class Walk {
   #cutShort(left: number): Finding {
     const what = `the last batch is cut short (${left} bytes of it are here)`
     if (this.#seal !== null) return problem(this.#position, `${what}, in a segment that is sealed`)
-    return note(`${what} at position ${this.#position}: it is being written, or the process ended then`)
+    return note(
+      `${what} at position ${this.#position}: it is being written, the process ended then, or its length is damaged`,
+    )
   }
 
   *#batch(batch: BatchHeader): Generator<Finding> {
