@@ -63,6 +63,14 @@ const join: JoinRequest = {
   reason: null,
 }
 
+async function joinUntilRefused(groups: GroupCoordinator, onId: () => void) {
+  for (;;) {
+    const answer = await groups.join(join)
+    if (answer.error !== 'MEMBER_ID_REQUIRED') return answer
+    onId()
+  }
+}
+
 /** Joins a group that has no other member, and takes over everything. */
 async function becomeMember(groups: GroupCoordinator, clock: ManualClock) {
   const { memberId, error } = await groups.join(join)
@@ -247,8 +255,8 @@ describe('a group', () => {
   })
 
   test('takes nobody whose bytes are too many, until others are gone', async () => {
-    const { clock, groups } = scene({ bounds: { memberBytesMax: 3_000 } })
-    const fat = { protocols: [{ name: 'range', metadata: Buffer.alloc(2_000) }], requiresKnownMember: false }
+    const { clock, groups } = scene({ bounds: { memberBytesMax: 10_000 } })
+    const fat = { protocols: [{ name: 'range', metadata: Buffer.alloc(5_000) }], requiresKnownMember: false }
     const first = groups.join({ ...join, ...fat, groupId: 'a' })
     await clock.run(10)
     const { error, memberId } = await first
@@ -258,6 +266,20 @@ describe('a group', () => {
     const second = groups.join({ ...join, ...fat, groupId: 'b' })
     await clock.run(10)
     assert.equal((await second).error, 'NONE')
+  })
+
+  test('counts with its name and all that is kept for it, as long as anybody is in it or about to be', async () => {
+    const { clock, groups } = scene({ bounds: { memberBytesMax: 100_000 } })
+    const long = 'g'.repeat(30_000)
+    const errors = []
+    for (const i of [1, 2, 3, 4]) errors.push((await groups.join({ ...join, groupId: `${long}${i}` })).error)
+    assert.deepEqual(errors, [...Array(3).fill('MEMBER_ID_REQUIRED'), 'COORDINATOR_NOT_AVAILABLE'])
+    await clock.run(join.sessionTimeoutMs)
+    assert.equal((await groups.join({ ...join, groupId: `${long}5` })).error, 'MEMBER_ID_REQUIRED')
+    let members = 0
+    const { error } = await joinUntilRefused(groups, () => members++)
+    assert.equal(error, 'COORDINATOR_NOT_AVAILABLE')
+    assert.ok(members < 300, `${members} ids are given out`)
   })
 
   test('sends requests away when too many wait', async () => {

@@ -199,9 +199,16 @@ export function newGroup(groupId: string, settings: GroupSettings, nowMs: number
   }
 }
 
-/** What the group keeps in memory of those who are in it or about to be. */
-export function keptBytes(group: Group): number {
-  return group.memberBytes + group.pendingBytes
+/** What a group, a member and an id that was given out take beside what they bring: of many small ones that is most. */
+const groupOverheadBytes = 4_096
+const memberOverheadBytes = 2_048
+const idOverheadBytes = 256
+
+/** What the group keeps in memory for those who are in it or about to be. */
+export function keptBytes({ groupId, members, memberBytes, pending, pendingBytes }: Group): number {
+  if (members.size === 0 && pending.size === 0) return 0
+  const overhead = groupOverheadBytes + members.size * memberOverheadBytes + pending.size * idOverheadBytes
+  return overhead + groupId.length + memberBytes + pendingBytes
 }
 
 /** Whether there is anything to keep. What does not exist has never been there, or is gone for good. */

@@ -7,7 +7,7 @@ import type { Prng } from '../../../base/prng.ts'
 import type { KafkaErrorName } from '../../../wire/kafka-errors.ts'
 import { stepGroup } from '../group.ts'
 import type { GroupEvent } from '../group-events.ts'
-import { exists, type Group, keptBytes } from '../group-state.ts'
+import { exists, type Group } from '../group-state.ts'
 import { commands } from './commands.ts'
 import { effectText } from './texts.ts'
 import { World } from './world.ts'
@@ -172,7 +172,7 @@ function checkState(world: World): void {
     assert.ok(count > 0)
     assert.equal(count, members.filter(({ protocols }) => protocols.some(each => each.name === name)).length)
   }
-  assert.equal(keptBytes(group), bytesOf(group))
+  assert.equal(group.memberBytes + group.pendingBytes, bytesOf(group))
   for (const memberId of group.unsynced) assert.ok(group.members.has(memberId), 'members are waited for')
   for (const [instanceId, memberId] of group.statics)
     assert.equal(group.members.get(memberId)?.instanceId, instanceId, 'an instance is its member')
