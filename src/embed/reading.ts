@@ -1,4 +1,5 @@
 /** Reading a topic as an async iterator: every record from somewhere on, up to the end or as they come. */
+import { setImmediate as turn } from 'node:timers/promises'
 import { TidelogError } from '../base/errors.ts'
 import type { Offset } from '../base/ids.ts'
 import type { Door, ReadDone } from '../broker/door.ts'
@@ -99,6 +100,8 @@ async function readSome(source: ReadSource, topic: string, cursor: Cursor): Prom
     source.door().read({ topic, partition: cursor.partition, from: cursor.next, bytesMax }),
   )
   const done = found(read)
+  // What is in memory is read without waiting: others get a turn, too.
+  await turn()
   cursor.next = done.next
   return consumed(topic, cursor.partition, done)
 }
