@@ -8,6 +8,7 @@ import { apis } from '../wire/api-keys.ts'
 import { buildBatch } from '../wire/build-batch.ts'
 import { kafkaErrorName } from '../wire/kafka-errors.ts'
 import { type EmbeddedBroker, Snapshot, startBroker } from './broker.ts'
+import { MemoryDisk } from './memory-disk.ts'
 
 const portOf = ({ bootstrap }: EmbeddedBroker) => Number(bootstrap.split(':')[1])
 const connect = (broker: EmbeddedBroker) => KafkaClient.connect(portOf(broker))
@@ -379,5 +380,27 @@ describe('the end of a broker', () => {
     } finally {
       await rm(dir, { recursive: true })
     }
+  })
+
+  it('comes by itself when the disk fails: nothing is acknowledged any more, and every call says why', async t => {
+    let isBroken = false
+    const open = MemoryDisk.prototype.open
+    t.mock.method(MemoryDisk.prototype, 'open', async function (this: MemoryDisk, ...asked: Parameters<typeof open>) {
+      const file = await open.apply(this, asked)
+      const sync = file.sync.bind(file)
+      const broken = () => Promise.reject(Object.assign(new Error('the disk is broken'), { code: 'EIO' }))
+      return Object.assign(file, { sync: () => (isBroken ? broken() : sync()) })
+    })
+    const told: Error[] = []
+    const broker = await startBroker({ onFatal: error => told.push(error) })
+    await broker.createTopic('t')
+    await using client = await connect(broker)
+    await client.latest('t', 0)
+    isBroken = true
+    await assert.rejects(broker.produce('t', { value: 'x' }))
+    await client.closed
+    await assert.rejects(broker.produce('t', { value: 'x' }), { code: 'DISK_FAILED' })
+    await broker.close()
+    assert.equal(told.length, 1)
   })
 })

@@ -17,6 +17,7 @@ import { Server } from '../server/server.ts'
 import { Awake } from './awake.ts'
 import { type Call, CallRecorder } from './calls.ts'
 import { orThrow, shown, wrongUse } from './failure.ts'
+import { Fate } from './fate.ts'
 import { Faults } from './faults.ts'
 import { Gate } from './gate.ts'
 import { lagOf } from './lag.ts'
@@ -69,6 +70,7 @@ export class Snapshot {
 
 /** By this name the program itself is known to the broker. */
 const principal = 'embedded'
+const abandonMs = 1000
 const lagTimeoutMsDefault = 10_000
 const lagPollMs = 10
 const topicOptionNames: ReadonlySet<string> = new Set(['partitions', 'configs'] satisfies (keyof TopicOptions)[])
@@ -102,7 +104,7 @@ export class EmbeddedBroker implements AsyncDisposable {
   readonly #gate: Gate
   readonly #recorder: CallRecorder
   readonly #faults: Faults
-  readonly #fate: { error: Error | null }
+  readonly #fate: Fate
   /** The door of the broker that is behind the gate now. */
   #door: { readonly of: BrokerCore; readonly door: Door } | null = null
   readonly #snapshots = new WeakSet<Snapshot>()
@@ -116,7 +118,7 @@ export class EmbeddedBroker implements AsyncDisposable {
     gate: Gate
     recorder: CallRecorder
     faults: Faults
-    fate: { error: Error | null }
+    fate: Fate
   }) {
     this.#server = parts.server
     this.#place = parts.place
@@ -133,16 +135,21 @@ export class EmbeddedBroker implements AsyncDisposable {
     if (dir !== null) await makeDataDir(dir)
     const place = dir === null ? memoryPlace(memoryBytesMax, nodeRandom) : directoryPlace(dir, nodeRandom)
     const recorder = new CallRecorder(callsMax, nodeClock.nowMs)
-    const opened: { server: Server | null; gate: Gate | null } = { server: null, gate: null }
+    const opened: { server: Server | null; gate: Gate | null; broker: EmbeddedBroker | null } = {
+      server: null,
+      gate: null,
+      broker: null,
+    }
     const faults = new Faults(nodeClock, () => opened.server?.dropConnections())
-    const fate: { error: Error | null } = { error: null }
+    const fate = new Fate(error => {
+      onFatal?.(error)
+      // Nobody is answered any more as if nothing had happened.
+      void opened.broker?.close()
+    })
     const server = await Server.open({
       settings,
       log: await openServerLog(logLevel, false),
-      onFatal: error => {
-        fate.error ??= error
-        onFatal?.(error)
-      },
+      onFatal: error => fate.met(error),
       inside: {
         ...(dir === null ? { disk: place.disk } : {}),
         sizes,
@@ -157,7 +164,8 @@ export class EmbeddedBroker implements AsyncDisposable {
       },
     })
     opened.server = server
-    return new EmbeddedBroker({ server, place, gate: opened.gate as Gate, recorder, faults, fate })
+    opened.broker = new EmbeddedBroker({ server, place, gate: opened.gate as Gate, recorder, faults, fate })
+    return opened.broker
   }
 
   /** `host:port` for Kafka clients: `127.0.0.1:51234`. */
@@ -321,6 +329,7 @@ export class EmbeddedBroker implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
+    if (this.#fate.error !== null) return this.#abandon()
     await this.#exchanging.catch(() => {})
     this.#faults.clear()
     try {
@@ -328,6 +337,14 @@ export class EmbeddedBroker implements AsyncDisposable {
     } finally {
       await this.#place.close()
     }
+  }
+
+  /** What had to stop cannot be closed in order: it may never answer. */
+  async #abandon(): Promise<void> {
+    this.#faults.clear()
+    this.#server.dropConnections()
+    await Promise.race([this.#server.close().catch(() => {}), sleep(nodeClock, abandonMs)])
+    await this.#place.close()
   }
 
   /** `isShut`: what is asked for from here on comes after it. */
@@ -358,7 +375,7 @@ export class EmbeddedBroker implements AsyncDisposable {
   /** Work of the program itself, which waits for a reset as clients do. */
   #pass<T>(work: () => Promise<T>): Promise<T> {
     this.#assertOpen()
-    return this.#gate.pass(work)
+    return this.#fate.unlessMet(() => this.#gate.pass(work))
   }
 
   #nowDoor(): Door {
@@ -380,7 +397,7 @@ export class EmbeddedBroker implements AsyncDisposable {
       },
       pass: async work => {
         assertSame()
-        return this.#gate.pass(() => work(this.#gate.passing))
+        return this.#fate.unlessMet(() => this.#gate.pass(() => work(this.#gate.passing)))
       },
     }
   }

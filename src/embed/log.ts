@@ -8,6 +8,7 @@ import { TidelogError } from '../base/errors.ts'
 import type { Offset } from '../base/ids.ts'
 import type { Door } from '../broker/door.ts'
 import type { Topic } from '../broker/storage.ts'
+import { sleep } from '../io/clock.ts'
 import { Backend } from '../server/backend.ts'
 import { makeDataDir } from '../server/data-dir.ts'
 import { type DataDirLock, lockDataDir } from '../server/data-dir-lock.ts'
@@ -19,6 +20,7 @@ import { nodeRandom } from '../server/node/random.ts'
 import { type LogLevel, logLevels } from '../server/settings.ts'
 import { Awake } from './awake.ts'
 import { orThrow, shown, wrongOption, wrongUse } from './failure.ts'
+import { Fate } from './fate.ts'
 import { checkConfigs, checkNames, sizesFor } from './options.ts'
 import { type ReadOptions, readTopic } from './reading.ts'
 import { type Bytes, type ConsumedRecord, newRecord, type ProducerRecord } from './records.ts'
@@ -74,6 +76,7 @@ const optionNames: ReadonlySet<string> = new Set([
 ] satisfies (keyof LogOptions)[])
 const readOptionNames: ReadonlySet<string> = new Set(['from', 'until', 'signal'] satisfies (keyof LogReadOptions)[])
 const principal = 'embedded'
+const abandonMs = 1000
 
 /**
  * Opens a log in a directory, which is made where it is missing and belongs to this process until the log is closed.
@@ -113,17 +116,11 @@ class LogDirectory {
   readonly #compute: NodeCompute
   readonly #awake = new Awake()
   readonly #closing = new AbortController()
-  readonly #fate: { error: Error | null }
+  readonly #fate: Fate
   readonly #door: Door
   #closed: Promise<void> | null = null
 
-  private constructor(
-    path: string,
-    backend: Backend,
-    lock: DataDirLock,
-    compute: NodeCompute,
-    fate: { error: Error | null },
-  ) {
+  private constructor(path: string, backend: Backend, lock: DataDirLock, compute: NodeCompute, fate: Fate) {
     this.path = path
     this.#backend = backend
     this.#lock = lock
@@ -141,7 +138,7 @@ class LogDirectory {
     await makeDataDir(path)
     const lock = await lockDataDir(path)
     const compute = new NodeCompute(nodeClock)
-    const fate: { error: Error | null } = { error: null }
+    const fate = new Fate(onFatal)
     try {
       const backend = await Backend.open({
         io: { disk: nodeDisk(path), clock: nodeClock, random: nodeRandom, compute },
@@ -149,10 +146,7 @@ class LogDirectory {
         configs,
         sizes: sizesFor(configs),
         log: await openServerLog(logLevel, false),
-        onFatal: error => {
-          fate.error ??= error
-          onFatal?.(error)
-        },
+        onFatal: error => fate.met(error),
       })
       return new LogDirectory(resolve(path), backend, lock, compute, fate)
     } catch (error) {
@@ -176,7 +170,7 @@ class LogDirectory {
   /** Does something that the process stays alive for. */
   during<T>(work: () => Promise<T>): Promise<T> {
     this.#assertOpen()
-    return this.#awake.during(work)
+    return this.#awake.during(() => this.#fate.unlessMet(work))
   }
 
   /** The log of that name, made where there is none. */
@@ -210,9 +204,14 @@ class LogDirectory {
 
   async #close(): Promise<void> {
     this.#closing.abort()
-    await this.#backend.close()
-    await this.#compute.close()
-    await this.#lock.release()
+    try {
+      // What had to stop cannot be closed in order: it may never answer.
+      if (this.#fate.error === null) await this.#backend.close()
+      else await Promise.race([this.#backend.close().catch(() => {}), sleep(nodeClock, abandonMs)])
+    } finally {
+      await this.#compute.close()
+      await this.#lock.release()
+    }
   }
 }
 
