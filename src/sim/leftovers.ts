@@ -1,6 +1,7 @@
 /** What must not be on the disk of a node that has had time to clean up. */
 import { offsetsTopicName } from '../broker/groups/coordinator.ts'
 import { consumedTopic } from './group-workload.ts'
+import { textTopic } from './text-clients.ts'
 import type { Workload } from './workload.ts'
 import type { Process } from './world.ts'
 
@@ -14,8 +15,8 @@ export function logStarts(workload: Workload, process: Process): ReadonlyMap<str
     const store = workload.store(process, partition)
     if (store !== null) starts.set(`${partition.topicId}-${partition.index}`, store.logStartOffset)
   }
-  // The clients of groups have topics of their own, whose deleted segments stay for the default of a minute.
-  for (const name of [offsetsTopicName, consumedTopic]) {
+  // The clients of groups and of the text protocol have topics of their own, whose deleted segments stay for the default of a minute.
+  for (const name of [offsetsTopicName, consumedTopic, textTopic]) {
     for (const { topicId, index } of process.node.storage.topicByName(name)?.partitions ?? []) {
       starts.set(`${topicId}-${index}`, 0)
     }

@@ -289,6 +289,44 @@ export const mutants: readonly Mutant[] = [
       'this.#isLoaded = true\n    await this.#log.replay(record => this.#apply(record))',
     ),
   },
+  {
+    name: 'the cursor of the text protocol is committed before the reply is sent',
+    scenario: 'text',
+    seedsMax: 20,
+    bug: edit(
+      'broker/text/partition-cursor.ts',
+      'for (const { offset } of this.#outstanding) target = Math.min(target, offset)',
+      '',
+    ),
+  },
+  {
+    name: 'a record whose reply was not sent is forgotten',
+    scenario: 'text',
+    seedsMax: 20,
+    bug: edit('broker/text/partition-cursor.ts', 'if (!isSent) {', 'if (isSent === null) {'),
+  },
+  {
+    name: 'what came back is given out again and again',
+    scenario: 'text',
+    seedsMax: 20,
+    bug: edit(
+      'broker/text/partition-cursor.ts',
+      'if (this.#returned[0] === entry) this.#returned.shift()',
+      'if (this.#returned[0] === entry) this.#returned.push(entry)',
+    ),
+  },
+  {
+    name: 'whoever asks a cursor does not wait for those before',
+    scenario: 'text',
+    seedsMax: 50,
+    bug: edit('broker/text/cursor.ts', 'this.#before.then(work, work)', 'work()'),
+  },
+  {
+    name: 'a cursor does not begin where its group was',
+    scenario: 'text',
+    seedsMax: 20,
+    bug: edit('broker/text/partition-cursor.ts', 'this.#position = found ?? start', 'this.#position = start'),
+  },
 ]
 
 function edit(file: string, find: string, replace: string): { readonly edits: readonly Edit[] } {

@@ -2,14 +2,21 @@
 import { gunzipSync, gzipSync, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { TidelogError } from '../base/errors.ts'
 import { flattenRope } from '../base/rope.ts'
+import { allowAll } from '../broker/access.ts'
 import { brokerConfigs, topicSettings } from '../broker/configs.ts'
+import { Door, type DoorParts } from '../broker/door.ts'
 import { Engine, type EngineSettings } from '../broker/engine.ts'
+import { FetchSessions } from '../broker/fetch-sessions.ts'
+import { FetchWaits } from '../broker/fetch-waits.ts'
 import { GroupCoordinator } from '../broker/groups/coordinator.ts'
+import { ProducerIds } from '../broker/producer-ids.ts'
+import { TextDoor } from '../broker/text/text-door.ts'
+import { TopicMaker } from '../broker/topic-maker.ts'
 import { type Clock, sleep } from '../io/clock.ts'
 import type { Compute } from '../io/compute.ts'
 import type { Random } from '../io/random.ts'
 import type { NodeTuning } from './tuning.ts'
-import type { OpenNode } from './world.ts'
+import type { NodeParts, OpenNode } from './world.ts'
 
 const dayMs = 86_400_000
 const defaults = brokerConfigs()
@@ -40,12 +47,52 @@ export function openEngine(tuning: NodeTuning): OpenNode {
       onReport: what => onReport({ event: what.includes('are lost') ? 'damage' : 'groups' }),
       onFatal: error => onFailure(error as Error),
     })
+    let text: TextDoor | null = null
     const close = async () => {
+      await text?.close()
       await groups.close()
       await engine.close()
     }
-    return { storage: engine, groups, close }
+    return {
+      storage: engine,
+      groups,
+      get text() {
+        text ??= textDoor(engine, groups, { clock, random, onFailure })
+        return text
+      },
+      close,
+    }
   }
+}
+
+function textDoor(
+  engine: Engine,
+  groups: GroupCoordinator,
+  { clock, random, onFailure }: Pick<NodeParts, 'clock' | 'random' | 'onFailure'>,
+): TextDoor {
+  const parts: DoorParts = {
+    served: [],
+    storage: engine,
+    clock,
+    configs: defaults,
+    access: allowAll,
+    producerIds: new ProducerIds(engine),
+    fetchSessions: new FetchSessions(clock, random, 1),
+    fetchWaits: new FetchWaits(clock),
+    topicMaker: new TopicMaker(engine, defaults),
+    groups,
+    compute: inlineCompute,
+    onFault: error => onFailure(error as Error),
+    onFatal: error => onFailure(error as Error),
+  }
+  return new TextDoor({
+    door: new Door(parts, 'simulated'),
+    clock,
+    nodeId: engine.nodeId,
+    clusterId: engine.clusterId,
+    raft: () => engine.raft,
+    address: () => 'simulated',
+  })
 }
 
 function settingsOf(tuning: NodeTuning, acceptDataLoss: boolean): EngineSettings {

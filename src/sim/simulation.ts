@@ -10,6 +10,7 @@ import { findLeftovers, logStarts, tidyMs } from './leftovers.ts'
 import { idempotentProducer, plainProducer } from './producers.ts'
 import { catchUpReader, tailReader } from './readers.ts'
 import type { TraceSink } from './scheduler.ts'
+import { TextWorkload } from './text-clients.ts'
 import { type Crowd, drawCrowd, drawProfile, drawTuning, type NodeTuning } from './tuning.ts'
 import { type Profile, Workload } from './workload.ts'
 import { type Counts, inFull, type OpenNode, World } from './world.ts'
@@ -59,6 +60,7 @@ export class Simulation {
   readonly tuning: NodeTuning
   readonly crowd: Crowd
   readonly groups: GroupWorkload | null
+  readonly text: TextWorkload | null
   #failedStarts = 0
   #troubles: Timer[] = []
 
@@ -73,6 +75,7 @@ export class Simulation {
     this.workload = new Workload(this.world, profile)
     this.prng = prng.fork()
     this.groups = this.crowd.groups === null ? null : new GroupWorkload(this.workload, this.crowd.groups)
+    this.text = this.crowd.text === null ? null : new TextWorkload(this.workload, this.crowd.text)
   }
 
   /** Creates the topics and sends the clients in. */
@@ -86,6 +89,13 @@ export class Simulation {
     const { admin } = crowd
     if (admin !== null) this.#spawn(prng => administrator(workload, prng, admin))
     if (this.groups !== null) await this.#populateGroups(this.groups)
+    if (this.text !== null) await this.#populateText(this.text)
+  }
+
+  async #populateText(text: TextWorkload): Promise<void> {
+    await this.until(text.makeTopic(), 60_000)
+    for (let i = 0; i < text.plan.writers; i++) this.#spawn(prng => text.writer(prng))
+    for (let i = 0; i < text.plan.readers; i++) this.#spawn(prng => text.reader(prng))
   }
 
   async #populateGroups(groups: GroupWorkload): Promise<void> {
@@ -139,6 +149,7 @@ export class Simulation {
     this.world.count('verifications')
     const isRead = (await this.until(verifyAll(this.workload, this.prng), 120_000)) === true
     if (this.groups !== null) await this.until(verifyGroups(this.groups), 60_000)
+    if (this.text !== null) await this.until(this.text.verify(), 60_000)
     return isRead
   }
 

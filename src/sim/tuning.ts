@@ -8,6 +8,7 @@ import type { AdminHabits } from './admin.ts'
 import type { GroupsPlan } from './group-workload.ts'
 import type { PartitionRules } from './history.ts'
 import type { Pace } from './producers.ts'
+import type { TextPlan } from './text-clients.ts'
 import type { Profile, TopicPlan } from './workload.ts'
 
 /** The sizes of a node. */
@@ -38,6 +39,8 @@ export interface Crowd {
   readonly catchUpReaders: number
   readonly admin: AdminHabits | null
   readonly groups: GroupsPlan | null
+  /** In a scenario of its own only. */
+  readonly text: TextPlan | null
 }
 
 export function drawTuning(prng: Prng): NodeTuning {
@@ -131,6 +134,7 @@ export function drawCrowd(prng: Prng, profile: Profile): Crowd {
         }
       : null,
     groups: prng.chance(0.2) ? drawGroups(prng) : null,
+    text: null,
   }
 }
 

@@ -8,6 +8,7 @@ import { invariant } from '../base/invariant.ts'
 import type { Prng } from '../base/prng.ts'
 import type { GroupCoordinator } from '../broker/groups/coordinator.ts'
 import type { Storage } from '../broker/storage.ts'
+import type { TextDoor } from '../broker/text/text-door.ts'
 import type { Clock } from '../io/clock.ts'
 import type { Disk } from '../io/disk.ts'
 import type { Random } from '../io/random.ts'
@@ -20,6 +21,8 @@ import { Scheduler } from './scheduler.ts'
 export interface Node {
   readonly storage: Storage
   readonly groups: GroupCoordinator
+  /** The text protocol's door, made when it is first asked for. */
+  readonly text: TextDoor
   /** A clean stop. */
   close(): Promise<void>
 }

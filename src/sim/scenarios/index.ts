@@ -6,5 +6,6 @@ import { fullDisk } from './full-disk.ts'
 import { groups } from './groups.ts'
 import { mixed } from './mixed.ts'
 import { rot } from './rot.ts'
+import { text } from './text.ts'
 
-export const scenarios: readonly Scenario[] = [mixed, powerLosses, kills, fullDisk, failedSync, rot, groups]
+export const scenarios: readonly Scenario[] = [mixed, powerLosses, kills, fullDisk, failedSync, rot, groups, text]
