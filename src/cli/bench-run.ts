@@ -99,7 +99,7 @@ async function placeFor(cluster: Cluster, flags: BenchFlags): Promise<Place> {
       .deleteTopics({ topics: [name] })
       .catch(() => note(`topic ${name} could not be deleted; tidelog topic rm ${name} --yes`))
   }
-  return { topic: await cluster.topic(name), [Symbol.asyncDispose]: remove }
+  return { topic: await cluster.createdTopic(name), [Symbol.asyncDispose]: remove }
 }
 
 function measure(part: Part, bench: Bench): Promise<Result> {

@@ -6,6 +6,7 @@
  * Commands that fit the client's administration use that. What it leaves out (internal topics, several answers of which one
  * is an error, reading without a group) is asked with the client's own requests, at the newest version that both sides know.
  */
+import { setTimeout as sleep } from 'node:timers/promises'
 import * as kafka from '@platformatic/kafka'
 import { exitCodes } from '../base/errors.ts'
 import { type Address, addressText } from '../server/address.ts'
@@ -18,6 +19,7 @@ const requestMsMax = 30_000
 /** Enough for a broker that is started again. */
 const retries = 12
 const retryMs = 400
+const createdMsMax = 10_000
 
 /** A produce request that a broker holds for longer is asked again; the broker knows that it is the same. */
 export const produceMsMax = 5_000
@@ -138,6 +140,17 @@ export class Cluster implements AsyncDisposable {
     const near = nearestName(name, all)
     const hint = near === null ? `'tidelog topic ls' lists those that there are` : `did you mean '${near}'?`
     throw new CliError(exitCodes.notFound, `there is no topic '${name}' at ${this.name}; ${hint}`)
+  }
+
+  /** One that was just created: other brokers of a cluster hear of it a moment later. */
+  async createdTopic(name: string): Promise<TopicFacts> {
+    const endMs = performance.now() + createdMsMax
+    for (;;) {
+      const [topic] = await this.topics([name])
+      if (topic?.partitions.every(({ leader }) => leader >= 0)) return topic
+      if (performance.now() > endMs) return await this.topic(name)
+      await sleep(retryMs)
+    }
   }
 
   /** Offsets by time, or of beginnings and ends; asked of each leader at once. */

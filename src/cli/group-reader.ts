@@ -1,10 +1,9 @@
 /**
- * Reads a topic as a member of a consumer group. What was printed is committed, and nothing else: after a Ctrl-C, a closed
- * pipe or `-n` the next member goes on exactly behind the last record that came out. Unless it follows, it leaves the group
- * where each of its partitions ended when it got them.
+ * Reads a topic as a member of a consumer group. What was printed is committed, and nothing else: after a Ctrl-C or `-n` the
+ * next member goes on exactly behind the last record that came out; of a piece that a closed pipe did not take whole, nothing
+ * counts. Unless it follows, it leaves the group where each of its partitions ended when it got them.
  */
 
-import { setTimeout as sleep } from 'node:timers/promises'
 import { Consumer, type GroupPartitionsAssigner, type Message, type MessagesStream } from '@platformatic/kafka'
 import { type Cluster, offsetAt, type TopicFacts } from './connection.ts'
 import type { Printer } from './consume-run.ts'
@@ -21,7 +20,7 @@ export interface MemberOptions {
 
 type Stream = MessagesStream<Buffer, Buffer, Buffer, Buffer>
 
-const piecesMax = 500
+const piecesMax = 5_000
 const commitEveryMs = 1_000
 const lookEveryMs = 100
 
@@ -53,6 +52,7 @@ class Member {
   readonly #printed = new Map<number, number>()
   #committedMs = performance.now()
   #failure: Error | null = null
+  #wake: () => void = () => undefined
   /** Ends of the partitions that it has, as they were when it got them; null while that is not known. */
   #ends: ReadonlyMap<number, number> | null = null
 
@@ -85,7 +85,7 @@ class Member {
       if (!(await this.#printPending())) return
       if (!this.#options.follow && this.#pending.length === 0 && (await this.#isAtEnd())) return
       if (performance.now() - this.#committedMs > commitEveryMs) await this.#commit()
-      if (this.#pending.length === 0) await sleep(lookEveryMs)
+      if (this.#pending.length === 0) await this.#arrival()
     }
   }
 
@@ -100,6 +100,18 @@ class Member {
     }
   }
 
+  /** Something came, or a moment has passed. */
+  #arrival(): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, lookEveryMs)
+      this.#wake = () => {
+        clearTimeout(timer)
+        // The rest of what was fetched comes in the same turn.
+        setImmediate(resolve)
+      }
+    })
+  }
+
   #receive({ partition, offset, timestamp, key, value, headerEntries }: Message): void {
     this.#pending.push({
       topic: this.#topic.name,
@@ -111,6 +123,7 @@ class Member {
       headers: headerEntries.map(([name, each]) => ({ key: name.toString(), value: each ?? null })),
     })
     if (this.#pending.length >= piecesMax) this.#stream?.pause()
+    this.#wake()
   }
 
   /** False when nothing more is wanted. */
@@ -125,16 +138,18 @@ class Member {
 
   /** By what the stream asks for next, which also counts what is in the log and no record. */
   async #isAtEnd(): Promise<boolean> {
-    const assigned = this.#consumer.assignments?.find(({ topic }) => topic === this.#topic.name)?.partitions
-    if (assigned === undefined || this.#stream === null) return false
+    const { assignments } = this.#consumer
+    if (assignments == null || this.#stream === null) return false
+    // With more members than partitions there may be none for this one.
+    const assigned = assignments.find(({ topic }) => topic === this.#topic.name)?.partitions ?? []
     this.#ends ??= await this.#endsOf(assigned)
     const next = this.#stream.offsetsToFetch
-    return (
-      [...this.#ends].every(([partition, end]) => {
-        const position = next.get(`${this.#topic.name}:${partition}`)
-        return position !== undefined && Number(position) >= end
-      }) && this.#pending.length === 0
-    )
+    const hasAll = [...this.#ends].every(([partition, end]) => {
+      const position = next.get(`${this.#topic.name}:${partition}`)
+      return position !== undefined && Number(position) >= end
+    })
+    // What was fetched may not have been handed over yet.
+    return hasAll && this.#stream.readableLength === 0 && this.#pending.length === 0
   }
 
   async #endsOf(partitions: readonly number[]): Promise<Map<number, number>> {

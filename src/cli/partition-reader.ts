@@ -9,6 +9,7 @@ import type { Cluster, TopicFacts } from './connection.ts'
 import type { Printer } from './consume-run.ts'
 import { everyError, kafkaErrorName } from './failure.ts'
 import type { ConsumedRecord } from './format.ts'
+import { note } from './output.ts'
 import { offsetsOf } from './places.ts'
 import type { Place } from './values.ts'
 
@@ -76,6 +77,7 @@ class PartitionReader {
         await Promise.all(byLeader.map(([leader, positions]) => this.#turn(leader, positions)))
         failures = 0
       } catch (error) {
+        if (kafkaErrorName(error) === 'OFFSET_OUT_OF_RANGE' && (await this.#stepOverDeleted())) continue
         if (!isPassing(error) || ++failures > (this.#options.follow ? followRetriesMax : retriesMax)) throw error
         await sleep(retryMs)
         // As long as nobody answers, the leaders are who they were.
@@ -117,6 +119,22 @@ class PartitionReader {
     const topics = [{ topicId: this.#namesTopics || id === null ? name : id, partitions }]
     // No session: id 0 and epoch -1.
     return this.#cluster.call('Fetch', leader, waitMs, 1, answerBytesMax, 0, 0, -1, topics, [], '')
+  }
+
+  /** What retention took away meanwhile is passed over, and told. False where nothing explains the broker's refusal. */
+  async #stepOverDeleted(): Promise<boolean> {
+    const ranges = await this.#cluster.ranges(this.#topic)
+    let hasMoved = false
+    for (const position of this.#positions) {
+      const start = ranges.get(position.partition)?.start ?? 0
+      if (position.next >= start) continue
+      note(
+        `${this.#topic.name} [${position.partition}]: offsets ${position.next} to ${start - 1} were deleted meanwhile`,
+      )
+      position.next = start
+      hasMoved = true
+    }
+    return hasMoved
   }
 
   #aborted(): Promise<null> {

@@ -83,6 +83,7 @@ async function topicFor(cluster: Cluster, name: string, mayCreate: boolean): Pro
   if (mayCreate) {
     try {
       await cluster.admin.createTopics({ topics: [name] })
+      return await cluster.createdTopic(name)
     } catch (error) {
       if (kafkaErrorName(error) !== 'TOPIC_ALREADY_EXISTS') throw failureOf(error, `create topic ${name}`)
     }

@@ -30,7 +30,7 @@ export async function createTopic(name: string, flags: CreateFlags): Promise<voi
       }
       return note(`topic ${name} exists already; it was left as it is`)
     }
-    const topic = await cluster.topic(name)
+    const topic = await cluster.createdTopic(name)
     note(`topic ${name} created with ${counted(topic.partitions.length, 'partition')}`)
   })
 }
