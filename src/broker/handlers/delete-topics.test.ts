@@ -82,6 +82,21 @@ test('pitfall 46: a topic made again under its name has another id, and the old 
   assert.equal(errorIn(fetched.responses[0]?.partitions[0]), 'UNKNOWN_TOPIC_ID')
 })
 
+test('of two who delete a topic at once the slower one hears, in its own terms, that there is none', async () => {
+  const broker = testBroker()
+  const { id } = broker.storage.add('t')
+  const { promise, resolve } = Promise.withResolvers<void>()
+  broker.storage.deleting = promise
+  const byId = () => broker.ask(api, 6, { topics: [{ topicId: id }], timeoutMs: 1_000 })
+  const answers = [remove(broker, 5, ['t']), remove(broker, 5, ['t']), byId().then(({ responses }) => responses)]
+  resolve()
+  assert.deepEqual((await Promise.all(answers)).flat().map(errorIn), [
+    'NONE',
+    'UNKNOWN_TOPIC_OR_PARTITION',
+    'UNKNOWN_TOPIC_ID',
+  ])
+})
+
 test('a deletion that takes too long is told as such', async () => {
   const broker = testBroker()
   broker.storage.add('t')

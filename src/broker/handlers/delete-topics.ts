@@ -54,7 +54,11 @@ async function remove(asked: Asked, timeoutMs: number, context: RequestContext):
   if (topic.internal) return refused(asked, 'INVALID_TOPIC_EXCEPTION', `${topic.name} is kept by brokers themselves.`)
   const { clock } = context.parts
   const error = await within(clock, waitMsWithin(context, timeoutMs), removeWhole(topic, context))
-  return { ...topicAnswer({ name: topic.name, topicId: topic.id }, error ?? 'REQUEST_TIMED_OUT'), errorMessage: null }
+  const answer = topicAnswer({ name: topic.name, topicId: topic.id }, error ?? 'REQUEST_TIMED_OUT')
+  // Somebody else was faster. Who asked by name may not know the error of ids, nor be helped by it.
+  return error === 'UNKNOWN_TOPIC_ID' && !byId
+    ? refused(asked, 'UNKNOWN_TOPIC_OR_PARTITION', null)
+    : { ...answer, errorMessage: null }
 }
 
 /** What groups have committed goes with the topic, also where nobody waits for the answer any more. */
