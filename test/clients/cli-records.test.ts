@@ -82,6 +82,11 @@ const recordTests = () => {
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' })
   })
 
+  it('are all read by a group, however many there are', async () => {
+    const numbers = (await cli.text(['consume', 'many', '-g', 'crowd'])).split('\n').map(line => line.split(' ')[0])
+    assert.deepEqual(numbers, [...Array.from({ length: 5000 }, (_, i) => `x${i + 1}`), ''])
+  })
+
   it('are committed as far as they were printed, and Ctrl-C ends following in order', async () => {
     assert.equal((await cli.text(['consume', 'tides', '-g', 'harbour', '-n', '2'])).split('\n').length, 3)
     const following = cli.start(['consume', 'tides', '-g', 'harbour', '--follow', '-f', '%o\\n'])
