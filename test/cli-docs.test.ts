@@ -15,6 +15,8 @@ import { root } from './support/source.ts'
 
 const path = join(root, 'docs/cli.md')
 const columns = 110
+const { REWRITE } = process.env
+const isRewriting = REWRITE === '1'
 
 /** Every command that does something, by what one types for it. */
 async function commands(): Promise<Map<string, Command>> {
@@ -49,10 +51,10 @@ describe('docs/cli.md', () => {
     for (const [words, command] of await commands()) {
       const block = `\`\`\`text\n${helpOf(command)}\n\`\`\``
       assert.match(docs, blockOf(words), `docs/cli.md has no help of ${words}; put an empty one there: Usage: ${words}`)
-      if (process.env['REWRITE'] === '1') docs = docs.replace(blockOf(words), () => block)
+      if (isRewriting) docs = docs.replace(blockOf(words), () => block)
       else assert.equal(blockOf(words).exec(docs)?.[0], block, 'REWRITE=1 puts it there anew')
     }
-    if (process.env['REWRITE'] === '1') writeFileSync(path, docs)
+    if (isRewriting) writeFileSync(path, docs)
   })
 
   it('has every exit code, token and template', () => {
