@@ -157,6 +157,7 @@ export class EmbeddedBroker implements AsyncDisposable {
           opened.gate = new Gate(nodeClock, broker)
           return opened.gate
         },
+        pass: work => (opened.gate as Gate).pass(work),
       },
       intercept: call => {
         recorder.note(call)

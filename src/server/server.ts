@@ -27,7 +27,7 @@ import { nodeDisk } from './node/disk.ts'
 import { nodeRandom } from './node/random.ts'
 import { openFilesLimit } from './open-files.ts'
 import type { DoorPort, Settings } from './settings.ts'
-import { TextServer } from './text-server.ts'
+import { TextServer, type TextServerOptions } from './text-server.ts'
 import { version } from './version.ts'
 
 /** How long requests in flight may take when the node stops. */
@@ -45,6 +45,8 @@ export interface ServerOptions extends Pick<BackendOptions, 'intercept'> {
     readonly sizes: LogStoreSettings
     /** What stands between connections and the broker, which `swap` may change. */
     readonly service: (broker: () => Broker) => Service
+    /** Likewise for commands of the text protocol. */
+    readonly pass?: <T>(work: () => Promise<T>) => Promise<T>
   }
 }
 
@@ -125,7 +127,7 @@ export class Server implements AsyncDisposable {
 
     const textLog = log.child({ component: 'text' })
     const text = await openDoor(settings.textPort, log, port =>
-      openText(port, () => backend, settings, textLog, onFatal),
+      openText(port, { behind: () => backend, pass: inside?.pass }, settings, textLog, onFatal),
     )
     if (text !== null) {
       opening.defer(() => text.close(graceMsMax))
@@ -293,7 +295,7 @@ function openListener(
 
 function openText(
   port: number,
-  behind: () => Backend,
+  { behind, pass }: Pick<TextServerOptions, 'behind'> & { readonly pass: TextServerOptions['pass'] | undefined },
   settings: Settings,
   log: Logger,
   onFatal: (error: Error) => void,
@@ -304,6 +306,7 @@ function openText(
     host: settings.host,
     port,
     behind,
+    ...(pass === undefined ? {} : { pass }),
     limits: { ...defaultLimits, frameBytesMin: 0, frameBytesMax: textFrameBytesMax, idleMsMax: connectionIdleMsMax },
     requestBudgetBytesMax,
     connectionsMax,

@@ -6,8 +6,10 @@ import { encodeTextReply, type TextContent, type TextFrame, type TextMode, textF
 import { CommandTurns } from './command-turns.ts'
 import type { SentAnswer, Service } from './connection.ts'
 
-/** `door` is asked for with each command. */
-export function textService(door: () => TextDoor): Service<TextFrame> {
+/** What answers one command. It has begun when the call returns. */
+export type RunCommand = (content: TextContent) => Promise<TextReply>
+
+export function textService(run: RunCommand): Service<TextFrame> {
   const turns = new WeakMap<ConnectionContext, CommandTurns>()
   const turnsOf = (connection: ConnectionContext): CommandTurns => {
     const known = turns.get(connection) ?? new CommandTurns()
@@ -17,7 +19,7 @@ export function textService(door: () => TextDoor): Service<TextFrame> {
   return {
     answerSize: ({ content }) => (isPut(content) ? 'small' : 'large'),
     async answer({ mode, content }, connection) {
-      const reply = await turnsOf(connection).run(isPut(content), () => runCommand(door(), content))
+      const reply = await turnsOf(connection).run(isPut(content), () => run(content))
       return answerOf(mode, reply)
     },
   }

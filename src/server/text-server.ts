@@ -12,7 +12,7 @@ import type { ConnectionLimits } from './connection.ts'
 import type { WebSocketRoute } from './http/web-sockets.ts'
 import { Listener } from './listener.ts'
 import { type Logger, RateLimitedLog } from './log.ts'
-import { textService } from './text-connection.ts'
+import { type RunCommand, runCommand, textService } from './text-connection.ts'
 import { messageBytesLimit, TextWebSockets } from './text-web-sockets.ts'
 
 export interface TextServerOptions {
@@ -21,6 +21,8 @@ export interface TextServerOptions {
   readonly port: number
   /** Asked for with each command: what lies behind may be swapped. */
   readonly behind: () => { readonly broker: Broker; readonly engine: Engine }
+  /** Lets a command in when what lies behind can be asked: at once, unless it is just being swapped. */
+  readonly pass?: <T>(work: () => Promise<T>) => Promise<T>
   readonly limits: ConnectionLimits
   readonly requestBudgetBytesMax: number
   readonly connectionsMax: number
@@ -35,15 +37,22 @@ const principal = 'anonymous'
 
 export class TextServer {
   readonly #options: TextServerOptions
+  readonly #run: RunCommand
   readonly #sockets: TextWebSockets
   #listener: Listener<TextFrame> | null = null
   #door: { readonly broker: Broker; readonly text: TextDoor } | null = null
 
   private constructor(options: TextServerOptions) {
     this.#options = options
-    const { limits, clock, log, onFault } = options
-    const door = () => this.#current()
-    this.#sockets = new TextWebSockets({ door, limits, clock, log: new RateLimitedLog(log, clock), onFault })
+    const { limits, clock, log, onFault, pass = work => work() } = options
+    this.#run = content => pass(() => runCommand(this.#current(), content))
+    this.#sockets = new TextWebSockets({
+      run: this.#run,
+      limits,
+      clock,
+      log: new RateLimitedLog(log, clock),
+      onFault,
+    })
   }
 
   /** Throws `LISTEN` when the port cannot be had. */
@@ -54,7 +63,7 @@ export class TextServer {
       name: 'text',
       portOption: 'text-port',
       advertise: null,
-      service: textService(() => server.#current()),
+      service: textService(server.#run),
       framing: ({ bytesMax }) => new TextReader(bytesMax),
       answersAfterEnd: true,
     })

@@ -4,14 +4,13 @@
  */
 import { isUtf8 } from 'node:buffer'
 import type { WebSocket } from 'ws'
-import type { TextDoor } from '../broker/text/text-door.ts'
 import type { Clock, Timer } from '../io/clock.ts'
 import type { TextContent } from '../wire/text.ts'
 import { type Address, addressText } from './address.ts'
 import { CommandTurns } from './command-turns.ts'
 import type { ConnectionLimits } from './connection.ts'
 import type { RateLimitedLog } from './log.ts'
-import { isPut, runCommand } from './text-connection.ts'
+import { isPut, type RunCommand } from './text-connection.ts'
 
 /** A browser's message is held whole and more than once until it is answered. */
 export const messageBytesLimit = 1024 * 1024
@@ -24,7 +23,7 @@ const sweepEveryMs = 1_000
 const goingAway = 1001
 
 export interface WebSocketsOptions {
-  readonly door: () => TextDoor
+  readonly run: RunCommand
   readonly limits: ConnectionLimits
   readonly clock: Clock
   readonly log: RateLimitedLog
@@ -137,7 +136,7 @@ class TextWebSocket {
     this.#inFlightBytes += bytes.length
     this.#pace()
     this.#turns
-      .run(isPut(content), () => this.#whenRead(() => runCommand(this.#options.door(), content)))
+      .run(isPut(content), () => this.#whenRead(() => this.#options.run(content)))
       .then(
         ({ text, settled }) => {
           if (this.#socket.readyState !== this.#socket.OPEN) return settled?.(false)

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { apis } from '../../src/wire/api-keys.ts'
 import { buildBatch } from '../../src/wire/build-batch.ts'
+import { kafkaErrorName } from '../../src/wire/kafka-errors.ts'
 import { KafkaClient } from '../support/kafka-client.ts'
 import { tempDir } from '../support/temp-dir.ts'
 import { TextClient, textFrame } from '../support/text-client.ts'
@@ -138,7 +140,7 @@ describe('the text protocol', () => {
 
   before(async () => {
     dir = await tempDir()
-    tidelog = await Tidelog.start({ dataDir: dir.path, textPort: 0 })
+    tidelog = await Tidelog.start({ dataDir: dir.path, textPort: 0, httpPort: 0 })
   })
   after(async () => {
     await tidelog.stop()
@@ -255,6 +257,24 @@ describe('the text protocol', () => {
       'OK after',
       'EMPTY',
     ])
+  })
+
+  it('shows its cursor to Kafka’s tools as a group that nobody can join', async () => {
+    await using kafka = await KafkaClient.connect(tidelog.port)
+    await using client = await TextClient.connect(tidelog.textPort)
+    for (const command of ['REGISTER seen', 'PUT seen a', 'PUT seen b', 'PUT seen c']) await client.say(command)
+    assert.equal(await client.say('GET seen'), 'OK a')
+    const group = await eventually(5_000, 'the commit', async () => {
+      const path = `http://localhost:${tidelog.httpPort}/api/v1/groups/text`
+      const shown = (await (await fetch(path)).json()) as { offsets: { topic: string; offset: number; lag: number }[] }
+      return shown.offsets.find(({ topic, offset }) => topic === 'seen' && offset === 1)
+    })
+    assert.equal(group.lag, 2)
+    const { groups } = await kafka.call(apis.listGroups, 4, { statesFilter: [] })
+    assert.ok(groups.some(({ groupId, groupState }) => groupId === 'text' && groupState === 'Empty'))
+    const join = { groupId: 'text', sessionTimeoutMs: 10_000, rebalanceTimeoutMs: 10_000, memberId: '' }
+    const joined = await kafka.call(apis.joinGroup, 4, { ...join, protocolType: 'consumer', protocols: [] })
+    assert.equal(kafkaErrorName(joined.errorCode), 'INVALID_GROUP_ID')
   })
 
   it('does not read on from who does not read', async () => {
