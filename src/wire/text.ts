@@ -136,6 +136,7 @@ export class TextReader {
     const at = this.#bytes.subarray(0, this.#end).indexOf(lf, Math.max(this.#searched, this.#at))
     const end = at < 0 ? this.#end : at
     if (end - this.#at > this.#bytesMax + 1) {
+      if (this.#isFirst && isPathNext(this.#bytes.subarray(this.#at, end))) throw speaksHttp()
       this.#drain = { left: 1, dropped: 0 }
       this.#dropLine()
       return faulty('lines', 'line')
@@ -146,9 +147,7 @@ export class TextReader {
     this.#at = at + 1
     if (line.length > this.#bytesMax) return faulty('lines', 'line')
     const frame = frameOf('lines', unescaped(line))
-    if (this.#isFirst && 'text' in frame.content && isHttp(frame.content.text)) {
-      throw new ProtocolError('it speaks HTTP, which is served at another port')
-    }
+    if (this.#isFirst && 'text' in frame.content && isHttp(frame.content.text)) throw speaksHttp()
     return frame
   }
 
@@ -215,9 +214,16 @@ export class TextReader {
 
 /** Browsers send such a line wherever a page makes them, and what follows it could be commands. No topic has such a name. */
 function isHttp(line: string): boolean {
-  const [, target = '', version = '', more] = line.slice(0, 8192).split(' ', 4)
+  const [, target = '', version = '', more] = line.split(' ', 4)
   return more === undefined && /^HTTP\/[0-9.]{1,4}$/.test(version) && /[/*:]/.test(target)
 }
+
+/** The same of a line whose end is not looked at. */
+function isPathNext(line: Buffer): boolean {
+  return /^[A-Z]+ [/*]/.test(line.toString('latin1', 0, 32))
+}
+
+const speaksHttp = () => new ProtocolError('it speaks HTTP, which is served at another port')
 
 function frameOf(mode: TextMode, bytes: Buffer): TextFrame {
   if (!isUtf8(bytes)) return { mode, length: bytes.length, content: { fault: 'encoding' } }

@@ -23,14 +23,13 @@ function sessionOf(text: string): { command: string; output: string }[] {
   })
 }
 
-const files = ['README.md', 'docs/text-protocol.md'].filter(file =>
-  readFileSync(join(root, file), 'utf8').includes(address),
-)
+const files = ['README.md', 'docs/text-protocol.md']
 
 describe('the session with nc', { skip }, () => {
   for (const file of files) {
     it(`of ${file} says what it does`, async () => {
       const session = sessionOf(readFileSync(join(root, file), 'utf8'))
+      assert.ok(session.length >= 3, `${session.length} commands`)
       await using dir = await tempDir()
       await using tidelog = await Tidelog.start({ dataDir: dir.path, textPort: 0 })
       for (const { command, output } of session) {
