@@ -139,7 +139,7 @@ describe('any bytes', () => {
   it('are understood the same in any pieces', () => {
     const texts = fc.array(
       fc.oneof(
-        fc.string({ unit: 'grapheme', maxLength: 80 }).map(text => frame(text)),
+        fc.string({ unit: fc.constantFrom('a', ' ', '\\', '\n', 'ü', '🌊'), maxLength: 80 }).map(text => frame(text)),
         fc.uint8Array({ maxLength: 80 }).map(bytes => frame(Buffer.from(bytes))),
         fc.uint8Array({ minLength: 1, maxLength: 12 }).map(bytes => Buffer.from(bytes)),
         fc.string({ maxLength: 90 }).map(text => Buffer.from(`PUT ${text}\n`)),
