@@ -134,6 +134,7 @@ export class PartitionCursor implements AheadHolder {
       const from = this.#position
       const { topic, readAhead } = this.#parts
       const ask = { topic, partition: this.#partition, from, bytesMax: readBytesMax, recordsMax: readRecordsMax }
+      if (!this.#isThere()) return { error: 'UNKNOWN_TOPIC_OR_PARTITION', message: 'the topic was deleted meanwhile' }
       const read = await this.#parts.door.read(ask)
       invariant(this.#position === from, 'one at a time looks ahead')
       // It was moved while it was read: the next look begins where it is now.
@@ -245,10 +246,8 @@ export class PartitionCursor implements AheadHolder {
   }
 
   async #commit(target: Offset): Promise<'done' | 'again' | 'not ours'> {
-    const { door, groupId, topic, topicId } = this.#parts
-    // Another topic of that name has offsets of its own. Nothing comes between this look and the commit.
-    const found = door.topic(topic)
-    if (found.error !== 'NONE' || found.topic.id !== topicId) return 'not ours'
+    const { door, groupId, topic } = this.#parts
+    if (!this.#isThere()) return 'not ours'
     try {
       const { error } = await door.commit(groupId, topic, this.#partition, target)
       if (error === 'NONE') return 'done'
@@ -258,6 +257,15 @@ export class PartitionCursor implements AheadHolder {
       // The process is about to stop, and whoever stops it has been told why.
       return 'again'
     }
+  }
+
+  /**
+   * Whether the topic of that name is still the one that this is about: another has records and offsets of its own. Nothing
+   * comes between this look and a call of the door that is made with it.
+   */
+  #isThere(): boolean {
+    const found = this.#parts.door.topic(this.#parts.topic)
+    return found.error === 'NONE' && found.topic.id === this.#parts.topicId
   }
 
   #retryLater(): void {

@@ -9,6 +9,7 @@ import { MemoryDisk } from '../../sim/disk.ts'
 import { apis } from '../../wire/api-keys.ts'
 import { type BatchOptions, buildBatch, type RecordDraft } from '../../wire/build-batch.ts'
 import { kafkaErrorName } from '../../wire/kafka-errors.ts'
+import type { Door } from '../door.ts'
 import { machineClock, startNode, type TestNode, type TestNodeOptions } from '../testing/engine-broker.ts'
 import { helpText, parseCommand } from './commands.ts'
 import type { CursorBounds } from './cursors.ts'
@@ -66,6 +67,16 @@ async function rig(disk: MemoryDisk, options: TestNodeOptions & { bounds?: Parti
       await node[Symbol.asyncDispose]()
     },
   }
+}
+
+/** Over a door of which some calls are others. */
+function changed({ node: { broker, engine } }: Rig, change: (door: Door) => Partial<Door>): TextDoor {
+  const door = broker.door('User:t')
+  const changes = change(door)
+  const get = (_target: Door, name: keyof Door) => changes[name] ?? door[name].bind(door)
+  const { nodeId, clusterId } = engine
+  const rest = { clock, nodeId, clusterId, raft: () => engine.raft, address: () => '' }
+  return new TextDoor({ door: new Proxy(door, { get: get as ProxyHandler<Door>['get'] & {} }), ...rest })
 }
 
 /** As a Kafka client appends. */
@@ -352,24 +363,13 @@ describe('a cursor', () => {
     await using one = await rig(new MemoryDisk())
     for (const topic of ['slow', 'fast'])
       for (const command of ['REGISTER', 'PUT']) await one.say(`${command} ${topic} x`)
-    const door = one.node.broker.door('User:t')
     const hang = Promise.withResolvers<void>()
-    const slow = new TextDoor({
-      door: Object.assign(Object.create(door), {
-        topic: (name: string) => door.topic(name),
-        commit: door.commit.bind(door),
-        committed: door.committed.bind(door),
-        read: async (ask: Parameters<typeof door.read>[0]) => {
-          if (ask.topic === 'slow') await hang.promise
-          return door.read(ask)
-        },
-      }),
-      clock,
-      nodeId: one.node.engine.nodeId,
-      clusterId: '',
-      raft: () => one.node.engine.raft,
-      address: () => '',
-    })
+    const slow = changed(one, door => ({
+      read: async ask => {
+        if (ask.topic === 'slow') await hang.promise
+        return door.read(ask)
+      },
+    }))
     const waiting = slow.run(parseCommand('GET slow'))
     assert.equal((await slow.run(parseCommand('GET fast'))).text, 'OK x')
     hang.resolve()
@@ -453,6 +453,28 @@ describe('a cursor', () => {
     for (const value of 'xy') await one.say(`PUT t ${value}`)
     assert.deepEqual([await one.say('GET t'), await one.say('GET t')], ['OK x', 'OK y'])
     await untilCommitted(one, 't', [2])
+  })
+
+  it('of a topic that was deleted meanwhile takes nothing of its successor', async () => {
+    await using one = await rig(new MemoryDisk())
+    for (const command of ['REGISTER t', 'PUT t old']) await one.say(command)
+    const [asked, hang] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+    const late = changed(one, door => ({
+      committed: async (...ask) => {
+        const done = await door.committed(...ask)
+        asked.resolve()
+        await hang.promise
+        return done
+      },
+    }))
+    const waiting = late.run(parseCommand('GET t'))
+    await asked.promise
+    await one.node.broker.door('User:t').deleteTopic('t')
+    for (const command of ['REGISTER t', 'PUT t new']) assert.equal(await one.say(command), 'OK')
+    hang.resolve()
+    assert.equal((await waiting).text, 'ERR unknown topic t')
+    assert.equal((await late.run(parseCommand('GET t'))).text, 'OK new')
+    await late.close()
   })
 
   it('follows who moves the group by Kafka’s own means', async () => {
