@@ -133,6 +133,22 @@ describe('the text protocol over WebSocket', () => {
     )
   })
 
+  it('closes what nobody uses, like the connections of the other ports', async () => {
+    await using own = await tempDir()
+    const set = { 'connections.max.idle.ms': 300 }
+    await using quiet = await Tidelog.start({ dataDir: own.path, textPort: 0, httpPort: 0, set })
+    using client = new Client(quiet.httpPort)
+    await using tcp = await TextClient.connect(quiet.textPort)
+    await client.say('REGISTER t')
+    await within(
+      10_000,
+      'the close',
+      client.until(() => client.closedWith !== null),
+    )
+    assert.equal(client.closedWith, 1001)
+    assert.equal((await tcp.rest()).length, 0)
+  })
+
   it('says that it goes away when the broker stops', async () => {
     await using own = await tempDir()
     await using stopping = await Tidelog.start({ dataDir: own.path, textPort: 0, httpPort: 0 })
