@@ -32,6 +32,8 @@ export class TextWorkload {
   /** The processes that each number was given out by, and its reply sent. */
   readonly #sent = new Map<string, Set<number>>()
   #requests = 0
+  /** Records that are asked for, or given out and their reply on its way. */
+  #underWay = 0
   /** Nothing was put since all was given out and committed. */
   #isDrained = false
 
@@ -70,10 +72,12 @@ export class TextWorkload {
   async reader(prng: Prng): Promise<void> {
     while (!this.#workload.stopping) {
       const process = await this.#workload.admitted()
+      this.#underWay++
       const reply = await this.#ask(process, `GET ${textTopic}`)
       await this.world.sleep(prng.float() * 5)
       // The process may have ended before its reply was out, or the connection.
       if (reply !== null && process.alive) this.#settle(process, reply, !prng.chance(0.1))
+      this.#underWay--
       const isIdle = reply === null || !reply.text.startsWith('OK')
       await this.world.sleep(isIdle ? 20 : prng.float() * this.plan.pauseMs)
     }
@@ -84,6 +88,8 @@ export class TextWorkload {
     const { world } = this
     const { process } = world
     if (process === null || world.damaged) return
+    // What a client has in its hands may come back.
+    while (this.#underWay > 0 && process.alive) await world.sleep(1)
     const wasDrained = this.#isDrained
     for (let i = 0; i < drainMax; i++) {
       const reply = await this.#ask(process, `GET ${textTopic}`)
