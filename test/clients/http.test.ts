@@ -379,6 +379,21 @@ describe('the HTTP door', () => {
           JSON.stringify(bytes.slice(0, 60)),
         )
       }
+      for (const [bytes, code] of [
+        ['GET /livez HTTP/1.1\r\n\r\n', 'BAD_REQUEST'],
+        ['CONNECT localhost:9092 HTTP/1.1\r\nHost: localhost\r\n\r\n', 'METHOD_NOT_ALLOWED'],
+        [
+          'PUT / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n',
+          'METHOD_NOT_ALLOWED',
+        ],
+        ['PUT / HTTP/1.1\r\nHost: localhost\r\nExpect: less\r\nContent-Length: 9\r\n\r\n', 'METHOD_NOT_ALLOWED'],
+      ] as const) {
+        const [head = '', body = ''] = (await talk(port, bytes)).split('\r\n\r\n')
+        assert.match(head, /^HTTP\/1\.1 40[05] /)
+        const problem = JSON.parse(body)
+        assert.equal(problem.code, code)
+        assert.ok(problem.message !== '' && problem.hint !== '')
+      }
       const odd = await ask(port, 'http://evil.example/livez', { headers: { host: 'localhost' } })
       assert.equal(odd.status, 404)
     })

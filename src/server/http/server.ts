@@ -135,6 +135,8 @@ export class HttpServer {
         keepAliveTimeout: bounds.keepAliveMs,
         connectionsCheckingInterval: bounds.checkMs,
         maxHeaderSize: bounds.headerBytesMax,
+        // Missing, it is refused in words.
+        requireHostHeader: false,
         // Others, as h2c, are offers that a server may pass over.
         shouldUpgradeCallback: ({ headers }) => headers.upgrade?.toLowerCase() === 'websocket',
       },
@@ -150,6 +152,13 @@ export class HttpServer {
       socket.on('close', () => this.#sockets.delete(socket))
     })
     server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
+    // Nobody is asked for a body that is not wanted.
+    server.on('checkContinue', (request, response) => this.#onRequest(request, response))
+    server.on('checkExpectation', (request, response) => this.#onRequest(request, response))
+    server.on('connect', (_request, socket) => {
+      socket.on('error', () => socket.destroy())
+      refuseRaw(socket, notServed('CONNECT'))
+    })
     server.on('clientError', (error, socket) => this.#onClientError(error, socket as Socket))
     return server
   }
@@ -192,13 +201,14 @@ export class HttpServer {
 
   #refusalOf(request: IncomingMessage): Problem | null {
     const host = request.headers.host
+    if (host === undefined && request.httpVersion === '1.1') return noHost
     if (!this.#options.hosts.allows(host)) return foreignHost(host ?? '')
     const { method = '', headers } = request
     if (Number(headers['content-length'] ?? 0) > bounds.bodyBytesMax) {
       return problem('BODY_TOO_LARGE', `the body is longer than ${bounds.bodyBytesMax} bytes`, 'nothing here takes one')
     }
     if (!reading.has(method) && method !== 'OPTIONS') {
-      return problem('METHOD_NOT_ALLOWED', `${method} is not served here`, `this door only tells: ${methods}`)
+      return notServed(method)
     }
     if (!hasBody(request)) return null
     return problem('BODY_TOO_LARGE', 'nothing here takes a body', 'send the request without one')
@@ -263,10 +273,16 @@ const tooMany = problem(
   'ask less often; /metrics changes every two seconds',
 )
 
+const noHost = problem('BAD_REQUEST', 'the request has no Host header', 'send one, as HTTP/1.1 asks for')
+
 const namesHint = 'ask for localhost or an address, or start the node with --http-names'
 
 function foreignHost(host: string): Problem {
   return problem('FOREIGN_HOST', `this node is not called ${shown(host)}`, namesHint)
+}
+
+function notServed(method: string): Problem {
+  return problem('METHOD_NOT_ALLOWED', `${method} is not served here`, `this door only tells: ${methods}`)
 }
 
 /** As much of a header as is told to its sender. */
@@ -285,7 +301,7 @@ function hasBody({ headers }: IncomingMessage): boolean {
 
 /** What is left of the request is not read: the connection ends with the answer. */
 function refuse(request: IncomingMessage, response: ServerResponse, refusal: Problem): void {
-  if (hasBody(request)) response.setHeader('connection', 'close')
+  if (hasBody(request) || refusal.code === 'BAD_REQUEST') response.setHeader('connection', 'close')
   if (refusal.code === 'METHOD_NOT_ALLOWED') response.setHeader('allow', methods)
   answer(request, response, problemStatus[refusal.code], refusal)
 }
