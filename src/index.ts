@@ -1,4 +1,6 @@
 /** tidelog inside a program: a broker that Kafka clients reach, or the log by itself. See docs/embedding.md. */
+import './embed/check-node.ts'
+
 export { type ErrorCode, TidelogError } from './base/errors.ts'
 export {
   type Appended,
