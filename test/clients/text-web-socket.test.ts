@@ -13,6 +13,7 @@ class Client implements Disposable {
   readonly socket: WebSocket
   readonly replies: string[] = []
   closedWith: number | null = null
+  closedFor = ''
   #wake: () => void = () => {}
 
   constructor(port: number) {
@@ -22,8 +23,9 @@ class Client implements Disposable {
       this.#wake()
     })
     this.socket.on('error', () => undefined)
-    this.socket.on('close', code => {
+    this.socket.on('close', (code, reason) => {
       this.closedWith = code
+      this.closedFor = String(reason)
       this.#wake()
     })
   }
@@ -112,7 +114,7 @@ describe('the text protocol over WebSocket', () => {
       'the close',
       client.until(() => client.closedWith !== null),
     )
-    assert.equal(client.closedWith, 1009)
+    assert.deepEqual([client.closedWith, client.closedFor], [1009, 'a message may have 65536 bytes'])
     assert.match((await other.say('GET long'))[0] as string, /^OK x+$/)
     assert.deepEqual(await other.say('GET long'), ['EMPTY'])
   })

@@ -8,7 +8,7 @@ import type { RateLimitedLog } from '../log.ts'
 import { type Problem, problem } from './problem.ts'
 
 export interface WebSocketRoute {
-  /** A longer message ends its connection with code 1009. */
+  /** A longer message ends its connection with code 1009 and the reason. */
   readonly messageBytesMax: number
   /** Called with each new connection, which belongs to the callee from then on. */
   readonly onConnection: (socket: WebSocket, remote: Address) => void
@@ -47,6 +47,7 @@ export class WebSockets {
         server.handleUpgrade(request, socket, head, webSocket => {
           // An error is always followed by `close`.
           webSocket.on('error', () => undefined)
+          sayWhy(webSocket, mounted.route)
           mounted.route.onConnection(webSocket, { host: plainHost(remoteAddress), port: remotePort })
         }),
       error => {
@@ -56,6 +57,15 @@ export class WebSockets {
       },
     )
   }
+}
+
+const messageTooLong = 1009
+
+/** The library closes with a number alone; the reason is what a page in a browser can show. */
+function sayWhy(webSocket: WebSocket, { messageBytesMax }: WebSocketRoute): void {
+  const close = webSocket.close.bind(webSocket)
+  const tooLong = `a message may have ${messageBytesMax} bytes`
+  webSocket.close = (code, reason) => close(code, reason ?? (code === messageTooLong ? tooLong : undefined))
 }
 
 async function newServer({ messageBytesMax }: WebSocketRoute): Promise<WebSocketServer> {
