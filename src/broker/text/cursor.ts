@@ -37,6 +37,11 @@ export class Cursor {
     return this.#waiting === 0 && this.#partitions.every(({ isIdle }) => isIdle)
   }
 
+  /** Nobody uses it, and what it gave out cannot be committed for now. */
+  get isStuck(): boolean {
+    return this.#waiting === 0 && this.#partitions.every(({ isIdle, isStuck }) => isIdle || isStuck)
+  }
+
   /** The next record's value. */
   next(topic: Topic): Promise<Taken> {
     return this.#inTurn(() => this.#take(topic, 'text'))

@@ -58,15 +58,23 @@ export class Cursors {
     return new Cursor(parts)
   }
 
-  /** Those in use are as many as there are connections at most. */
+  /**
+   * Those in use are as many as there are connections at most. Where none of the first is idle, one goes whose commit was
+   * refused: it is tried again without end, and so many must not wait for that. What it gave out is given out again.
+   */
   #forgetOne(): void {
+    let stuck: string | null = null
     let looks = 0
     for (const [key, cursor] of this.#cursors) {
-      if (looks++ >= looksMax) return
-      if (!cursor.isIdle) continue
-      this.#cursors.delete(key)
-      void cursor.close()
-      return
+      if (looks++ >= looksMax) break
+      if (cursor.isIdle) return this.#forget(key)
+      if (cursor.isStuck) stuck ??= key
     }
+    if (stuck !== null) this.#forget(stuck)
+  }
+
+  #forget(key: string): void {
+    void this.#cursors.get(key)?.close()
+    this.#cursors.delete(key)
   }
 }

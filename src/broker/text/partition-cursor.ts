@@ -86,6 +86,11 @@ export class PartitionCursor implements AheadHolder {
     return this.#outstanding.size === 0 && this.#committing === null && this.#target() === this.#committed
   }
 
+  /** The last commit was refused, and nothing that is on its way to a client is lost by forgetting it. */
+  get isStuck(): boolean {
+    return this.#outstanding.size === 0 && this.#committing === null && this.#retry !== null
+  }
+
   // What others committed. `beginLook`, then ask the log of groups, then `endLook` with what it has.
 
   beginLook(): void {

@@ -12,7 +12,8 @@ import { kafkaErrorName } from '../../wire/kafka-errors.ts'
 import type { Door } from '../door.ts'
 import { machineClock, startNode, type TestNode, type TestNodeOptions } from '../testing/engine-broker.ts'
 import { helpText, parseCommand } from './commands.ts'
-import type { CursorBounds } from './cursors.ts'
+import { type CursorBounds, Cursors } from './cursors.ts'
+import type { CursorDoor } from './partition-cursor.ts'
 import { TextDoor, type TextReply } from './text-door.ts'
 
 interface Rig extends AsyncDisposable {
@@ -36,6 +37,16 @@ const clock: Clock = {
     const timer = setTimeout(task, delayMs).unref()
     return { cancel: () => clearTimeout(timer) }
   },
+}
+
+function bindAll(door: CursorDoor, commit: CursorDoor['commit']): CursorDoor {
+  return {
+    topic: name => door.topic(name),
+    read: ask => door.read(ask),
+    committed: (groupId, topic) => door.committed(groupId, topic),
+    joined: groupId => door.joined(groupId),
+    commit,
+  }
 }
 
 async function rig(disk: MemoryDisk, options: TestNodeOptions & { bounds?: Partial<CursorBounds> } = {}): Promise<Rig> {
@@ -536,5 +547,30 @@ describe('a cursor', () => {
       // Only what is committed may be forgotten.
       for (let i = 0; i < 8; i++) await untilCommitted(one, 't', [round + 1], `group-${i}`)
     }
+  })
+
+  it('whose places cannot be committed are not kept for ever, and give out again what was not', async () => {
+    await using one = await rig(new MemoryDisk())
+    await one.say('REGISTER t')
+    for (const text of ['a', 'b']) await one.say(`PUT t ${text}`)
+    const door: CursorDoor = one.node.broker.door('User:t')
+    let isRefused = true
+    const commit: Door['commit'] = async (...place) =>
+      isRefused ? { error: 'COORDINATOR_NOT_AVAILABLE', message: 'not now' } : door.commit(...place)
+    const found = door.topic('t')
+    assert.ok(found.error === 'NONE')
+    const cursors = new Cursors(bindAll(door, commit), clock, { cursorsMax: 4 })
+    const take = async (group: string) => {
+      const taken = await cursors.of(group, found.topic).next(found.topic)
+      assert.ok(taken.is === 'text')
+      taken.settled(true)
+      return taken.text
+    }
+    for (let i = 0; i < 20; i++) assert.equal(await take(`group-${i}`), 'a')
+    assert.ok(cursors.size <= 4, `${cursors.size} are kept`)
+    isRefused = false
+    assert.equal(await take('group-19'), 'b')
+    assert.equal(await take('group-0'), 'a')
+    await cursors.close()
   })
 })
