@@ -1,7 +1,7 @@
 /** `tidelog bench`: what can be said to it; `bench-run.ts` does it. */
 import { Argument, type Command, Option } from 'commander'
 import { brokersOption, outputOption, verb } from './options.ts'
-import { collect, parseBytes, parseDuration, parsePair, wholeNumber } from './values.ts'
+import { bytesUpTo, collect, parseDuration, parsePair, wholeNumber } from './values.ts'
 
 const help = `
 producer sends --records as fast as they are acknowledged, consumer reads them back, latency sends --rate a second for
@@ -20,7 +20,7 @@ export function define(program: Command): void {
     .option('--replication-factor <N>', 'of the topic that it makes', wholeNumber(1, 100))
     .option('--config <NAME=VALUE>', 'of the topic that it makes; may be repeated', collect(parsePair))
     .option('--records <N>', 'how many records to send', wholeNumber(1, 100_000_000), 100_000)
-    .option('--size <BYTES>', 'of each value: 100, 1KiB', parseBytes, 100)
+    .option('--size <BYTES>', 'of each value: 100, 1KiB', bytesUpTo(64 << 20, '64 MiB'), 100)
     .option('--batch-records <N>', 'records in a request', wholeNumber(1, 10_000), 500)
     .option('--in-flight <N>', 'requests at a time', wholeNumber(1, 100), 5)
     .addOption(new Option('-a, --acks <WHOSE>', 'who has it before it counts').choices(['all', '1']).default('all'))

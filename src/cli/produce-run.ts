@@ -43,6 +43,8 @@ export async function produce(name: string, files: readonly string[], flags: Pro
   const records = flags.value === undefined ? recordsOfLines(linesOf(files, signal), flags) : repeated(flags)
   await withCluster(flags.brokers, async cluster => {
     const topic = await topicFor(cluster, name, flags.create === true)
+    // The client library does not know those, and would not say so.
+    if (topic.isInternal) throw new CliError(exitCodes.denied, `only brokers write to ${name}; choose another topic`)
     const partitions = topic.partitions.length
     if (flags.partition !== undefined && flags.partition >= partitions) {
       const which = partitions === 1 ? 'it has only partition 0' : `it has 0 to ${partitions - 1}`

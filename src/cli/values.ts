@@ -39,6 +39,15 @@ export function parseBytes(text: string): number {
   return bytes
 }
 
+/** The same from 0 to `max`, which is said as `maxText`. */
+export function bytesUpTo(max: number, maxText: string): (text: string) => number {
+  return text => {
+    const bytes = parseBytes(text)
+    if (bytes > max) throw new InvalidArgumentError(`It is ${maxText} at most.`)
+    return bytes
+  }
+}
+
 /** A whole number from `min` on. */
 export function wholeNumber(min: number, max = Number.MAX_SAFE_INTEGER): (text: string) => number {
   return text => {

@@ -147,6 +147,8 @@ const recordTests = () => {
         assertRefused(['consume', 'tides', '-f', '%x'], 2, /there is no %x/),
         assertRefused(['consume', 'tides', '-o', 'yesterday'], 2, /beginning, end, an offset/),
         assertRefused(['produce', 'tides', '--count', '3'], 2, /give a --value/),
+        assertRefused(['produce', '__consumer_offsets', '-v', 'x'], 4, /only brokers write to __consumer_offsets/),
+        assertRefused(['bench', '--size', '1GiB'], 2, /'1GiB' is invalid\. It is 64 MiB at most/),
         assertRefused(['consume', 'tides', '--folow'], 2, /Did you mean --follow\?/),
       ])
     })
