@@ -67,7 +67,10 @@ export class Cursors {
     let looks = 0
     for (const [key, cursor] of this.#cursors) {
       if (looks++ >= looksMax) break
-      if (cursor.isIdle) return this.#forget(key)
+      if (cursor.isIdle) {
+        this.#forget(key)
+        return
+      }
       if (cursor.isStuck) stuck ??= key
     }
     if (stuck !== null) this.#forget(stuck)
