@@ -65,6 +65,7 @@ async function main(): Promise<number> {
   say(`against ${broker.title}`)
   const results = await runBatches({
     broker,
+    another: flags.against === undefined && flags.kafka === undefined ? startTidelog : null,
     names: folders,
     withinMs: flags.within === undefined ? null : flags.within * 60_000,
     only: flags.only,
