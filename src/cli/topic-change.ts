@@ -86,6 +86,17 @@ export async function trimTopic(
 
 async function trimsOf(cluster: Cluster, topic: TopicFacts, before: Place): Promise<Trim[]> {
   const ranges = await cluster.ranges(topic)
+  const short = topic.partitions.find(
+    ({ partition }) => before.at === 'offset' && before.offset > ranges.get(partition)!.end,
+  )
+  if (short !== undefined && before.at === 'offset') {
+    const { partition } = short
+    const { end } = ranges.get(partition)!
+    throw new CliError(
+      exitCodes.usage,
+      `partition ${partition} of ${topic.name} ends at ${end}, before ${before.offset}: name an offset up to that, or \`end\` for all there is`,
+    )
+  }
   const offsets = await offsetsOf(cluster, topic, ranges, before)
   return topic.partitions.map(({ partition }) => {
     const { start } = ranges.get(partition)!

@@ -139,6 +139,11 @@ describe('topics and groups at the command line', () => {
   })
 
   it('go only when that is said', async () => {
+    await assertRefused(
+      ['topic', 'trim', 'tides', '--before', '11', '--yes'],
+      2,
+      /partition 0 of tides ends at 0, before 11/,
+    )
     const trim = await cli.run(['topic', 'trim', 'tides', '--before', '-3'])
     assert.match(trim.stderr, /^nothing was deleted; add --yes to delete 7 records of tides\n$/)
     assert.match(trim.stdout, /^PARTITION {2}START {2}NEW START {2}DELETED\n {8}0 .*\n {8}1 {6}0 {10}7 {8}7\n$/)
