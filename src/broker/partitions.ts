@@ -1,6 +1,6 @@
 /** How a request finds a topic and a partition, and what it is told where there is none that this node can serve. */
 import type { TopicId } from '../base/ids.ts'
-import type { KafkaErrorName } from '../wire/kafka-errors.ts'
+import { type KafkaErrorName, kafkaErrors } from '../wire/kafka-errors.ts'
 import type { AccessRule } from './access.ts'
 import type { RequestContext } from './context.ts'
 import type { PartitionStore, Topic } from './storage.ts'
@@ -40,4 +40,16 @@ export function findPartition(
   if (partition.leader !== context.parts.storage.nodeId) return 'NOT_LEADER_OR_FOLLOWER'
   if (currentLeaderEpoch < 0 || currentLeaderEpoch === partition.leaderEpoch) return partition
   return currentLeaderEpoch < partition.leaderEpoch ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH'
+}
+
+/** Where a partition is, as Metadata and DescribeTopicPartitions tell it. */
+export function describePartition(partition: PartitionStore) {
+  return {
+    errorCode: partition.leader < 0 ? kafkaErrors.LEADER_NOT_AVAILABLE : kafkaErrors.NONE,
+    partitionIndex: partition.index,
+    leaderId: partition.leader,
+    leaderEpoch: partition.leaderEpoch,
+    replicaNodes: partition.replicas,
+    isrNodes: partition.inSyncReplicas,
+  }
 }

@@ -14,6 +14,7 @@ import type {
 import { accessRules, authorizedOperations } from '../access.ts'
 import type { RequestContext } from '../context.ts'
 import { handler } from '../handler.ts'
+import { describePartition } from '../partitions.ts'
 import type { PartitionStore, Topic } from '../storage.ts'
 import { topicNameProblem } from '../topic-names.ts'
 
@@ -77,12 +78,7 @@ function describe(topic: Topic, partitions: readonly PartitionStore[], context: 
     topicId: topic.id,
     isInternal: topic.internal,
     partitions: partitions.map(partition => ({
-      errorCode: partition.leader < 0 ? kafkaErrors.LEADER_NOT_AVAILABLE : kafkaErrors.NONE,
-      partitionIndex: partition.index,
-      leaderId: partition.leader,
-      leaderEpoch: partition.leaderEpoch,
-      replicaNodes: partition.replicas,
-      isrNodes: partition.inSyncReplicas,
+      ...describePartition(partition),
       eligibleLeaderReplicas: [],
       lastKnownElr: [],
       offlineReplicas: [],

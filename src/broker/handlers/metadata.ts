@@ -14,8 +14,8 @@ import type { RequestContext } from '../context.ts'
 import { waitMsWithin, within } from '../deadline.ts'
 import { handler } from '../handler.ts'
 import { nodesSeenBy } from '../nodes.ts'
-import { findTopic } from '../partitions.ts'
-import type { CreateOutcome, PartitionStore, Topic } from '../storage.ts'
+import { describePartition, findTopic } from '../partitions.ts'
+import type { CreateOutcome, Topic } from '../storage.ts'
 import { NewNames } from '../topic-maker.ts'
 import { topicNameProblem } from '../topic-names.ts'
 
@@ -160,17 +160,6 @@ function describe(topic: Topic, request: MetadataRequest, context: RequestContex
     isInternal: topic.internal,
     partitions: topic.partitions.map(describePartition),
     topicAuthorizedOperations: operations,
-  }
-}
-
-function describePartition(partition: PartitionStore) {
-  return {
-    errorCode: partition.leader < 0 ? kafkaErrors.LEADER_NOT_AVAILABLE : kafkaErrors.NONE,
-    partitionIndex: partition.index,
-    leaderId: partition.leader,
-    leaderEpoch: partition.leaderEpoch,
-    replicaNodes: partition.replicas,
-    isrNodes: partition.inSyncReplicas,
   }
 }
 

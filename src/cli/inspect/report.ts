@@ -127,16 +127,18 @@ function scalarText(value: Json): string {
   return printable(typeof value === 'object' ? JSON.stringify(value) : String(value))
 }
 
-/** `{file, format, bytes, header, document, entries, problems, notes}`. */
-class JsonPrinter implements Printer {
-  readonly #out = new Chunks()
+/**
+ * `{file, format, bytes, header, document, entries, problems, notes}`: entries as they come, what is wrong at the end. The
+ * header comes before any entry.
+ */
+abstract class DocumentPrinter implements Printer {
+  protected readonly out = new Chunks()
   readonly #head: Values
   readonly #problems: Problem[] = []
   readonly #notes: string[] = []
   #header: Json = null
   #document: Json = null
   #isBegun = false
-  #separator = '\n'
 
   constructor(source: Source, format: Format) {
     this.#head = { file: source.path, format: format.name, bytes: source.bytes }
@@ -149,24 +151,41 @@ class JsonPrinter implements Printer {
     else if (finding.is === 'problem') this.#problems.push(problemOf(finding))
     else {
       await this.#begin()
-      await this.#out.add(`${this.#separator}    ${JSON.stringify(finding.values)}`)
-      this.#separator = ',\n'
+      await this.entry(finding.values)
     }
   }
 
   async end(): Promise<void> {
     await this.#begin()
-    const rest = { problems: this.#problems, notes: this.#notes }
-    await this.#out.add(`${this.#separator === '\n' ? '' : '\n  '}],\n  ${fieldsOf(rest)}\n}\n`)
-    await this.#out.flush()
+    await this.rest({ problems: this.#problems, notes: this.#notes })
+    await this.out.flush()
   }
 
-  /** The header comes before any entry. */
+  protected abstract head(values: Values): Promise<void>
+  protected abstract entry(values: Values): Promise<void>
+  protected abstract rest(values: Values): Promise<void>
+
   async #begin(): Promise<void> {
     if (this.#isBegun) return
     this.#isBegun = true
-    const head = { ...this.#head, header: this.#header, document: this.#document }
-    await this.#out.add(`{\n  ${fieldsOf(head)},\n  "entries": [`)
+    await this.head({ ...this.#head, header: this.#header, document: this.#document })
+  }
+}
+
+class JsonPrinter extends DocumentPrinter {
+  #separator = '\n'
+
+  protected async head(values: Values): Promise<void> {
+    await this.out.add(`{\n  ${fieldsOf(values)},\n  "entries": [`)
+  }
+
+  protected async entry(values: Values): Promise<void> {
+    await this.out.add(`${this.#separator}    ${JSON.stringify(values)}`)
+    this.#separator = ',\n'
+  }
+
+  protected async rest(values: Values): Promise<void> {
+    await this.out.add(`${this.#separator === '\n' ? '' : '\n  '}],\n  ${fieldsOf(values)}\n}\n`)
   }
 }
 
@@ -180,45 +199,22 @@ function problemOf({ position, message }: Problem): { position: number; message:
   return { position, message }
 }
 
-/** The same shape; entries as they come, what is wrong at the end. */
-class YamlPrinter implements Printer {
-  readonly #out = new Chunks()
-  readonly #head: Values
-  readonly #problems: Problem[] = []
-  readonly #notes: string[] = []
-  #header: Json = null
-  #document: Json = null
-  #isBegun = false
+class YamlPrinter extends DocumentPrinter {
   #hasEntries = false
 
-  constructor(source: Source, format: Format) {
-    this.#head = { file: source.path, format: format.name, bytes: source.bytes }
+  protected async head(values: Values): Promise<void> {
+    await this.out.add(yamlOf(values))
   }
 
-  async take(finding: Finding): Promise<void> {
-    if (finding.is === 'header') this.#header = finding.values
-    else if (finding.is === 'document') this.#document = finding.value
-    else if (finding.is === 'note') this.#notes.push(finding.message)
-    else if (finding.is === 'problem') this.#problems.push(problemOf(finding))
-    else {
-      await this.#begin()
-      if (!this.#hasEntries) await this.#out.add('entries:\n')
-      this.#hasEntries = true
-      await this.#out.add(yamlOf([finding.values]).replaceAll(/^/gm, '  ').trimEnd().concat('\n'))
-    }
+  protected async entry(values: Values): Promise<void> {
+    if (!this.#hasEntries) await this.out.add('entries:\n')
+    this.#hasEntries = true
+    await this.out.add(yamlOf([values]).replaceAll(/^/gm, '  ').trimEnd().concat('\n'))
   }
 
-  async end(): Promise<void> {
-    await this.#begin()
-    if (!this.#hasEntries) await this.#out.add('entries: []\n')
-    await this.#out.add(yamlOf({ problems: this.#problems.map(problemOf), notes: this.#notes }))
-    await this.#out.flush()
-  }
-
-  async #begin(): Promise<void> {
-    if (this.#isBegun) return
-    this.#isBegun = true
-    await this.#out.add(yamlOf({ ...this.#head, header: this.#header, document: this.#document }))
+  protected async rest(values: Values): Promise<void> {
+    if (!this.#hasEntries) await this.out.add('entries: []\n')
+    await this.out.add(yamlOf(values))
   }
 }
 
