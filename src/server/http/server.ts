@@ -61,6 +61,8 @@ const methods = 'GET, HEAD, OPTIONS'
 export class HttpServer {
   readonly #options: HttpOptions
   readonly #sockets = new Set<Socket>()
+  /** Those that are no WebSockets; whoever was answered last is the last. */
+  readonly #plain = new Set<Socket>()
   readonly #inFlight = new WeakMap<Socket, number>()
   readonly #webSockets: WebSockets
   readonly #healthPace: Pace
@@ -142,15 +144,8 @@ export class HttpServer {
       },
       (request, response) => this.#onRequest(request, response),
     )
-    server.maxConnections = bounds.connectionsMax
     server.setTimeout(bounds.stallMsMax)
-    server.on('drop', () => {
-      this.#options.log.warn('too many', {}, `turned a connection away: there are ${bounds.connectionsMax}`)
-    })
-    server.on('connection', socket => {
-      this.#sockets.add(socket)
-      socket.on('close', () => this.#sockets.delete(socket))
-    })
+    server.on('connection', socket => this.#onConnection(socket))
     server.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head))
     // Nobody is asked for a body that is not wanted.
     server.on('checkContinue', (request, response) => this.#onRequest(request, response))
@@ -161,6 +156,28 @@ export class HttpServer {
     })
     server.on('clientError', (error, socket) => this.#onClientError(error, socket as Socket))
     return server
+  }
+
+  /**
+   * At the bound whoever was answered longest ago makes room: those that never ask anything must not keep away whoever asks
+   * whether the broker is well.
+   */
+  #onConnection(socket: Socket): void {
+    if (this.#sockets.size >= bounds.connectionsMax) {
+      const [oldest = socket] = this.#plain
+      this.#options.log.warn('too many', {}, `closed a connection: there are ${bounds.connectionsMax}`)
+      oldest.destroy()
+      this.#forget(oldest)
+      if (oldest === socket) return
+    }
+    this.#sockets.add(socket)
+    this.#plain.add(socket)
+    socket.on('close', () => this.#forget(socket))
+  }
+
+  #forget(socket: Socket): void {
+    this.#sockets.delete(socket)
+    this.#plain.delete(socket)
   }
 
   #onRequest(request: IncomingMessage, response: ServerResponse): void {
@@ -195,6 +212,9 @@ export class HttpServer {
     const count = (this.#inFlight.get(socket) ?? 0) + 1
     this.#inFlight.set(socket, count)
     response.on('close', () => this.#inFlight.set(socket, (this.#inFlight.get(socket) ?? 1) - 1))
+    response.on('finish', () => {
+      if (this.#plain.delete(socket)) this.#plain.add(socket)
+    })
     if (count > bounds.inFlightMax) socket.destroy()
     return !socket.destroyed
   }
@@ -247,8 +267,12 @@ export class HttpServer {
         : !health.isReady
           ? this.#notReady()
           : this.#webSockets.refusalOf(path)
-    if (refusal !== null) refuseRaw(socket, refusal)
-    else this.#webSockets.open(path, request, socket, head)
+    if (refusal !== null) {
+      refuseRaw(socket, refusal)
+      return
+    }
+    this.#plain.delete(socket as Socket)
+    this.#webSockets.open(path, request, socket, head)
   }
 
   /** What is no HTTP, too long, or did not come in time. */
