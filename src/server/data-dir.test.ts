@@ -28,4 +28,10 @@ describe('the data directory', () => {
     })
     await assert.rejects(makeDataDir(join(path, 'below')), { code: 'CONFIG', message: /ENOTDIR/ })
   })
+
+  it('is refused where nothing can be made', {
+    skip: process.platform === 'linux' ? false : 'needs /proc',
+  }, async () => {
+    await assert.rejects(makeDataDir('/proc/tidelog/data'), { code: 'CONFIG', message: /ENOENT/ })
+  })
 })

@@ -7,8 +7,8 @@ import { TidelogError } from '../base/errors.ts'
 export async function makeDataDir(dataDir: string): Promise<void> {
   const path = resolve(dataDir)
   try {
-    const firstMade = await fs.mkdir(path, { recursive: true })
-    if (firstMade !== undefined) await syncParents(path, firstMade)
+    const firstMade = await makeFolder(path)
+    if (firstMade !== null) await syncParents(path, firstMade)
     await fs.access(path, fs.constants.R_OK | fs.constants.W_OK | fs.constants.X_OK)
   } catch (error) {
     const why = (error as Error).message
@@ -18,6 +18,31 @@ export async function makeDataDir(dataDir: string): Promise<void> {
       error,
     )
   }
+}
+
+/**
+ * Makes a folder with those above it; gives back the outermost that was made, null where it was there. Not by Node's recursive
+ * mkdir, which never returns where a folder can neither be found nor made, as under /proc.
+ */
+async function makeFolder(path: string): Promise<string | null> {
+  const error = await tryMkdir(path)
+  if (error === null) return path
+  if (error.code !== 'ENOENT' || dirname(path) === path) {
+    if ((await fs.stat(path)).isDirectory()) return null
+    throw error
+  }
+  const outermost = await makeFolder(dirname(path))
+  const again = await tryMkdir(path)
+  // Somebody else may have made it meanwhile.
+  if (again !== null && again.code !== 'EEXIST') throw again
+  return outermost ?? path
+}
+
+async function tryMkdir(path: string): Promise<NodeJS.ErrnoException | null> {
+  return fs.mkdir(path).then(
+    () => null,
+    error => error as NodeJS.ErrnoException,
+  )
 }
 
 /** Syncs the folders that got a new name in them, from the innermost out. */

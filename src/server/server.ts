@@ -141,25 +141,9 @@ export class Server implements AsyncDisposable {
       http: http === null ? null : addressOf(http),
     }
     if (http !== null) {
-      const loopDelay = new LoopDelay(nodeClock)
-      opening.defer(() => loopDelay.close())
-      const subject = {
-        broker,
-        engine: () => backend.engine,
-        clock: nodeClock,
-        version: version(),
-        startedAtMs,
-        doors: () => doorTexts(doors),
-        connections: () => connectionsOf({ kafka: listener, text, http }),
-        requestBytes: () => listener.requestBytes,
-        loopDelayMs: loopDelay.ms,
-      }
-      http.serve(async () => {
-        const { buildApp } = await import('./http/app.ts')
-        const onFault = (error: unknown, path: string) =>
-          backend.reportFault(error, { api: path, version: 0, clientId: null })
-        return buildApp({ subject, pace: http.pace, onFault })
-      })
+      const connections = { kafka: listener, text, http }
+      const served = serveRoutes(http, { doors, connections, backend: () => backend, startedAtMs })
+      opening.defer(() => served.close())
     }
     health.ready()
     const stopping = () => {
@@ -205,6 +189,40 @@ export class Server implements AsyncDisposable {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+interface RouteParts {
+  readonly doors: Doors
+  readonly connections: {
+    readonly kafka: Listener
+    readonly text: CountedDoor | null
+    readonly http: CountedDoor
+  }
+  readonly backend: () => Backend
+  readonly startedAtMs: number
+}
+
+/** From now on HTTP answers more than health. Its routes are loaded by the first request for one. */
+function serveRoutes(http: HttpServer, { doors, connections, backend, startedAtMs }: RouteParts): LoopDelay {
+  const loopDelay = new LoopDelay(nodeClock)
+  const subject = {
+    broker: () => backend().broker,
+    engine: () => backend().engine,
+    clock: nodeClock,
+    version: version(),
+    startedAtMs,
+    doors: () => doorTexts(doors),
+    connections: () => connectionsOf(connections),
+    requestBytes: () => connections.kafka.requestBytes,
+    loopDelayMs: loopDelay.ms,
+  }
+  http.serve(async () => {
+    const { buildApp } = await import('./http/app.ts')
+    const onFault = (error: unknown, path: string) =>
+      backend().reportFault(error, { api: path, version: 0, clientId: null })
+    return buildApp({ subject, pace: http.pace, onFault })
+  })
+  return loopDelay
 }
 
 function doorTexts({ kafka, text, http }: Doors) {
